@@ -1,0 +1,79 @@
+# Every target does its own set-up: a fresh clone needs Python 3.11 or newer and make.
+# Where npm is found, the tests also get a real OpenID provider.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# The first interpreter that is new enough and able to make virtual environments.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	"$$python" -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$python" && break; done)
+VENV ?= .venv
+PYTEST_ARGS ?=
+WORKERS ?= auto
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+SOURCES := jwt_guard integrations sample_apps tests
+TYPED := $(wildcard $(SOURCES))
+
+NPM := $(shell command -v npm 2>/dev/null)
+PROVIDER := tests/support/oidc_provider
+ifneq ($(and $(NPM),$(wildcard $(PROVIDER)/package.json)),)
+PROVIDER_INSTALLED := $(PROVIDER)/node_modules/.installed
+endif
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.PHONY: demo
+demo: $(INSTALLED) ## start the sample applications and tour them with good and bad requests
+	@$(BIN)/jwt-guard demo
+
+.PHONY: test
+test: $(INSTALLED) $(PROVIDER_INSTALLED) ## run all tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: check
+check: $(INSTALLED) ## lint, format, types, direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(TYPED)
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+.PHONY: format
+format: $(INSTALLED) ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: coverage
+coverage: $(INSTALLED) $(PROVIDER_INSTALLED) ## run all tests with branch coverage; fails under 95 % of the core
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/coverage report
+
+.PHONY: docs
+docs: $(INSTALLED) ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build/html
+
+.PHONY: clean
+clean: ## remove everything that the targets made
+	rm -rf .venv build dist docs/_build htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(PROVIDER)/node_modules
+	find jwt_guard integrations sample_apps tests docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+$(INSTALLED): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+# Without the registry the tests still run; those that need the provider skip and say so.
+$(PROVIDER_INSTALLED): $(PROVIDER)/package.json
+	@npm install --no-package-lock --no-audit --no-fund --loglevel=error --prefix $(PROVIDER) \
+		&& touch $@ || echo "npm install failed: the tests with the OpenID provider will be skipped" >&2

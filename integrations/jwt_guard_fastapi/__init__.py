@@ -1,0 +1,1 @@
+"""The FastAPI dependencies of jwt_guard."""

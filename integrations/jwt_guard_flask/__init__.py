@@ -1,0 +1,1 @@
+"""The Flask extension of jwt_guard."""
