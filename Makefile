@@ -27,7 +27,7 @@ endif
 
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 .PHONY: demo
 demo: $(INSTALLED) ## start the sample applications and tour them with good and bad requests
@@ -51,9 +51,12 @@ format: $(INSTALLED) ## put the code into shape
 	$(BIN)/ruff format .
 
 .PHONY: coverage
-coverage: $(INSTALLED) ## run all tests with branch coverage; fails under 95 % of the core
-	@$(BIN)/coverage erase
+coverage: ## run all tests with branch coverage; fails under 95 % of the core
 	@$(MAKE) --no-print-directory test PYTEST_ARGS="--cov --cov-report= $(PYTEST_ARGS)"
+	@$(MAKE) --no-print-directory coverage-report
+
+.PHONY: coverage-report
+coverage-report: $(INSTALLED) ## judge the coverage that the last such run wrote down
 	@echo "The adapters:" && $(BIN)/coverage report --include='integrations/*'
 	@echo "The core:" && $(BIN)/coverage report --include='jwt_guard/*' --fail-under=95
 
