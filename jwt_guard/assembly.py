@@ -1,0 +1,113 @@
+"""From a configuration to the parts that a guard holds; what cannot be built is reported together."""
+
+from jwt_guard.config import Config, IssuerConfig
+from jwt_guard.errors import ConfigurationError, Problem
+from jwt_guard.keys.loading import UnusableKeys
+from jwt_guard.keys.keyset import StaticKeys
+from jwt_guard.keys.signing import SigningKeys
+from jwt_guard.keys.sources import key_source, signing_document
+from jwt_guard.tokens.claims import ClaimRules
+from jwt_guard.tokens.profiles import PROFILES, RFC9068, ClaimPath, Profile
+from jwt_guard.tokens.verifier import TrustedIssuer
+
+__all__ = ["signing_keys", "trusted_issuers"]
+
+
+def signing_keys(config: Config) -> SigningKeys | None:
+    """Our own signing keys, if we issue tokens.
+
+    Raises:
+        ConfigurationError: they cannot be loaded, or are too weak.
+    """
+    if config.tokens is None:
+        return None
+    try:
+        return SigningKeys.from_jwks(signing_document(config.tokens.signing_keys, config.base))
+    except UnusableKeys as error:
+        raise ConfigurationError(
+            Problem(
+                path="tokens.signing_keys",
+                message=str(error),
+                remedy="make one with `jwt-guard keys generate`",
+            )
+        ) from None
+
+
+def trusted_issuers(config: Config, own: SigningKeys | None) -> dict[str, TrustedIssuer]:
+    """Every issuer that the configuration trusts, by its exact `iss`; our own among them.
+
+    Raises:
+        ConfigurationError: the keys of one or more of them cannot be used.
+    """
+    trusted: dict[str, TrustedIssuer] = {}
+    problems: list[Problem] = []
+    for place, issuer in enumerate(config.issuers):
+        try:
+            trusted[issuer.issuer] = _trusted(config, issuer)
+        except UnusableKeys as error:
+            problems += _key_problems(f"issuers[{place}]", issuer, error)
+    if problems:
+        raise ConfigurationError(*problems)
+    if config.tokens is not None and own is not None:
+        trusted[config.tokens.issuer] = _own(config, config.tokens.issuer, own)
+    return trusted
+
+
+def _key_problems(at: str, issuer: IssuerConfig, error: UnusableKeys) -> list[Problem]:
+    name = "keys" if issuer.secret is None else "secret"
+    remedy = f"give keys for {', '.join(issuer.algorithms)} that are strong and distinct"
+    return [Problem(path=f"{at}.{name}", message=why, remedy=remedy) for why in error.reasons]
+
+
+def _trusted(config: Config, issuer: IssuerConfig) -> TrustedIssuer:
+    profile = PROFILES[issuer.profile]
+    return TrustedIssuer(
+        issuer=issuer.issuer,
+        algorithms=frozenset(issuer.algorithms),
+        keys=key_source(issuer, config.base),
+        rules=_rules(
+            config,
+            profile,
+            audiences=frozenset(issuer.audience or config.audience),
+            clients=frozenset(issuer.clients) or None,
+            client_subjects=issuer.client_subjects,
+        ),
+    )
+
+
+def _own(config: Config, name: str, keys: SigningKeys) -> TrustedIssuer:
+    return TrustedIssuer(
+        issuer=name,
+        algorithms=frozenset(keys.algorithms),
+        keys=StaticKeys(keys.key_set),
+        rules=_rules(
+            config,
+            RFC9068,
+            audiences=frozenset(config.audience),
+            clients=None,
+            client_subjects=False,
+        ),
+    )
+
+
+def _rules(
+    config: Config,
+    profile: Profile,
+    *,
+    audiences: frozenset[str],
+    clients: frozenset[str] | None,
+    client_subjects: bool,
+) -> ClaimRules:
+    tenant = config.tenants.claim or profile.tenant
+    return ClaimRules(
+        profile=profile,
+        audiences=audiences,
+        leeway=config.leeway,
+        max_age=config.max_token_age,
+        clients=clients,
+        client_subjects=client_subjects,
+        roles=tuple(ClaimPath(path) for path in config.roles.claims or profile.roles),
+        scopes=tuple(ClaimPath(path) for path in profile.scopes),
+        permissions=tuple(ClaimPath(path) for path in profile.permissions),
+        tenant=ClaimPath(tenant) if tenant else None,
+    )

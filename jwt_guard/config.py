@@ -1,0 +1,371 @@
+"""The one configuration, the same keys in TOML, in Django's and Flask's settings, and in code.
+
+    config = Config.load("jwt_guard.toml")
+
+What it holds is read and typed, but nothing is opened yet: keys are loaded, and stores connected,
+by the guard that is built from it.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jwt_guard.errors import ConfigurationError, Problem
+from jwt_guard.keys.algorithms import ALGORITHMS
+from jwt_guard.routes import PathList
+from jwt_guard.settings import (
+    Mistake,
+    boolean,
+    choice,
+    integer,
+    names,
+    path,
+    paths,
+    read_section,
+    seconds,
+    section,
+    sections,
+    setting,
+    table,
+    text,
+)
+from jwt_guard.tokens.profiles import PROFILES
+
+__all__ = [
+    "AuditConfig",
+    "CacheConfig",
+    "Config",
+    "CookiesConfig",
+    "IssuerConfig",
+    "RolesConfig",
+    "RoutesConfig",
+    "StoreConfig",
+    "TenantsConfig",
+    "TokensConfig",
+]
+
+ENVIRONMENT_PREFIX = "JWT_GUARD__"
+"""Environment variables that overrule a file: `JWT_GUARD__CACHE__SIZE=0`."""
+
+_DAY = 86_400
+
+
+def _algorithms(value: Any) -> tuple[str, ...]:
+    listed = names(value)
+    unknown = [name for name in listed if name not in ALGORITHMS]
+    if unknown:
+        raise Mistake(
+            "holds an algorithm that is not supported or not safe",
+            f"choose from {', '.join(ALGORITHMS)}",
+        )
+    if len({ALGORITHMS[name].symmetric for name in listed}) > 1:
+        raise Mistake(
+            "mixes HMAC with public-key algorithms, so that a public key could pass as a secret",
+            "name one kind (RFC 8725bis section 3.1)",
+        )
+    return listed
+
+
+def _issuer_name(value: Any) -> str:
+    name = text(value)
+    if name != name.strip() or "#" in name:
+        raise Mistake("holds a space or a fragment", "write the exact value of `iss`")
+    return name
+
+
+def _public_paths(value: Any) -> tuple[str, ...]:
+    listed = names(value)
+    try:
+        PathList(listed)
+    except ValueError as error:
+        raise Mistake("holds what is no path", str(error)) from None
+    return listed
+
+
+def _keys(value: Any) -> str | dict[str, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, os.PathLike):
+        return str(Path(value))
+    return text(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerConfig:
+    """`[[issuers]]`: one issuer that is trusted."""
+
+    issuer: str = setting(_issuer_name, "the exact value of `iss`")
+    keys: str | dict[str, Any] | None = setting(
+        _keys,
+        'a JWKS, JWK or PEM file, an https URL of a JWKS, "discover", or `env:NAME` for a variable'
+        " that holds a JWKS or PEM; in code also a JWKS as a mapping",
+        default=None,
+    )
+    secret: str | None = setting(
+        text,
+        "an HMAC secret, instead of `keys`: `env:NAME` or `file:PATH`; text in place is taken but"
+        " reported by `check`",
+        default=None,
+    )
+    algorithms: tuple[str, ...] = setting(_algorithms, "the values of `alg` that are accepted")
+    audience: tuple[str, ...] = setting(
+        names, "whom its tokens must be for, instead of the common `audience`", default=()
+    )
+    profile: str = setting(
+        choice(*PROFILES), "the kind of token, or a provider's preset", default="rfc9068"
+    )
+    clients: tuple[str, ...] = setting(
+        names, "the clients whose tokens are accepted; all, when not set", default=()
+    )
+    client_subjects: bool = setting(
+        boolean, "whether a client may be its own subject (client credentials)", default=True
+    )
+    allow_http: bool = setting(
+        boolean, "allow http to a loopback host; for development, `check` reports it", default=False
+    )
+
+    def problems(self, at: str) -> list[Problem]:
+        """What is wrong between the fields."""
+        found = []
+        if (self.keys is None) == (self.secret is None):
+            found.append(_of(at, "keys", "needs keys or a secret, one of them", "set `keys`"))
+        if self.secret is not None and not ALGORITHMS[self.algorithms[0]].symmetric:
+            found.append(
+                _of(at, "secret", "goes with HS256, HS384 or HS512 only", "set `keys` instead")
+            )
+        found += self._url_problems(at)
+        return found
+
+    def _url_problems(self, at: str) -> list[Problem]:
+        url = self.issuer if self.keys == "discover" else self.keys
+        if not isinstance(url, str) or "://" not in url[:8]:
+            if self.keys == "discover":
+                return [_of(at, "issuer", "is no URL to discover from", "set `keys` to a file")]
+            return []
+        parts = urlsplit(url)
+        if parts.scheme == "https" or (self.allow_http and is_loopback_http(url)):
+            return []
+        return [
+            _of(at, "keys", "is not an https URL", "use https, or allow_http for a loopback host")
+        ]
+
+
+def is_loopback_http(url: str) -> bool:
+    """Whether it is an http URL of this very host."""
+    parts = urlsplit(url)
+    return parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolesConfig:
+    """`[roles]`: where roles stand and which imply which."""
+
+    claims: tuple[str | tuple[str, ...], ...] = setting(
+        paths, "where roles stand in the claims; the profile's places, when not set", default=()
+    )
+    hierarchy: dict[str, tuple[str, ...]] = setting(
+        table(names), 'which roles a role implies: { admin = ["analyst"] }', factory=dict
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantsConfig:
+    """`[tenants]`: where the tenant stands."""
+
+    claim: str | tuple[str, ...] | None = setting(
+        path,
+        "where the tenant stands in the claims; the profile's place, when not set",
+        default=None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoutesConfig:
+    """`[routes]`: which routes ask for a caller."""
+
+    protect: str = setting(
+        choice("all", "marked"),
+        "all routes but the public ones, or only those marked with `require`",
+        default="all",
+    )
+    public: tuple[str, ...] = setting(
+        _public_paths, "public paths: `/health`, or `/static/*` for all below", default=()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokensConfig:
+    """`[tokens]`: only where this application issues tokens itself."""
+
+    issuer: str = setting(_issuer_name, "our own `iss`")
+    signing_keys: str | dict[str, Any] = setting(
+        _keys, "the file of our signing keys, made by `jwt-guard keys`"
+    )
+    access_lifetime: float = setting(
+        seconds(10, _DAY), "how long an access token lives, in seconds", default=300.0
+    )
+    refresh_idle: float = setting(
+        seconds(60, 400 * _DAY),
+        "how long an unused session lives, in seconds",
+        default=14.0 * _DAY,
+    )
+    refresh_absolute: float = setting(
+        seconds(60, 3650 * _DAY), "how long any session lives, in seconds", default=90.0 * _DAY
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """`[store]`: where sessions and revocations are kept."""
+
+    url: str = setting(
+        text, "memory://, sqlite:///file.db, postgresql://... or valkey://...", default="memory://"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CookiesConfig:
+    """`[cookies]`: tokens in cookies, for browsers."""
+
+    enabled: bool = setting(boolean, "whether tokens may come in cookies", default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """`[cache]`: verified tokens remembered."""
+
+    size: int = setting(
+        integer(0, 10_000_000),
+        "how many verified tokens are remembered; 0 for none",
+        default=10_000,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditConfig:
+    """`[audit]`: where events are written."""
+
+    sink: str | None = setting(
+        text, "a file that events are appended to, one JSON object a line", default=None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The whole configuration."""
+
+    audience: tuple[str, ...] = setting(names, "whom tokens must be for: this API's names")
+    leeway: float = setting(seconds(0, 300), "how far clocks may differ, in seconds", default=0.0)
+    max_token_age: float | None = setting(
+        seconds(1, 365 * _DAY), "how long after `iat` a token is accepted, in seconds", default=None
+    )
+    max_token_size: int = setting(
+        integer(256, 1_048_576), "the longest token that is looked at, in bytes", default=16_384
+    )
+    realm: str = setting(text, "the protection space that challenges name", default="api")
+    issuers: tuple[IssuerConfig, ...] = sections(IssuerConfig, "the issuers that are trusted")
+    roles: RolesConfig = section(RolesConfig, "roles")
+    tenants: TenantsConfig = section(TenantsConfig, "tenants")
+    routes: RoutesConfig = section(RoutesConfig, "routes")
+    tokens: TokensConfig | None = section(TokensConfig, "tokens of our own", optional=True)
+    store: StoreConfig = section(StoreConfig, "the store")
+    cookies: CookiesConfig = section(CookiesConfig, "cookies")
+    cache: CacheConfig = section(CacheConfig, "the cache")
+    audit: AuditConfig = section(AuditConfig, "the audit log")
+    base: Path = field(default=Path())
+
+    @classmethod
+    def load(cls, source: "Source", *, environ: Mapping[str, str] | None = None) -> "Config":
+        """Read a configuration.
+
+        Args:
+            source: the path of a TOML file, whose relative paths start from its folder, or a
+                mapping with the same keys, or a `Config`, which is answered as it is.
+            environ: variables that overrule a file, `JWT_GUARD__SECTION__KEY`; the process's
+                own by default. A mapping is taken as it stands.
+
+        Raises:
+            ConfigurationError: with every mistake that it holds.
+        """
+        if isinstance(source, Config):
+            return source
+        if isinstance(source, Mapping):
+            return cls._read(source, Path.cwd())
+        file = Path(source)
+        raw = _overruled(_parsed(file), os.environ if environ is None else environ)
+        return cls._read(raw, file.resolve().parent)
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any], base: Path) -> "Config":
+        problems: list[Problem] = []
+        read = read_section(cls, raw, "", problems)
+        if read is None or problems:
+            raise ConfigurationError(*problems)
+        values = {f.name: getattr(read, f.name) for f in fields(cls)}
+        return cls(**{**values, "base": base})
+
+    def problems(self, at: str) -> list[Problem]:
+        """What is wrong between the sections."""
+        found = []
+        if not self.issuers and self.tokens is None:
+            found.append(_of(at, "issuers", "trusts nobody", "add [[issuers]] or [tokens]"))
+        trusted = [issuer.issuer for issuer in self.issuers]
+        trusted += [self.tokens.issuer] if self.tokens else []
+        found += [
+            _of(at, "issuers", f"names {name} twice", "give each issuer one table")
+            for name in sorted({name for name in trusted if trusted.count(name) > 1})
+        ]
+        return found
+
+
+Source = Config | Mapping[str, Any] | str | os.PathLike[str]
+"""What a configuration can be read from."""
+
+
+def _of(at: str, name: str, message: str, remedy: str) -> Problem:
+    return Problem(path=f"{at}.{name}" if at else name, message=message, remedy=remedy)
+
+
+def _parsed(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise _unreadable(file, error.strerror or "cannot be read") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(file, f"is not TOML: {error}") from None
+
+
+def _unreadable(file: Path, message: str) -> ConfigurationError:
+    return ConfigurationError(
+        Problem(path=str(file), message=message, remedy="give the path of a TOML file")
+    )
+
+
+def _overruled(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """The raw tables with the environment's values in place of the file's."""
+    for name in sorted(environ):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            steps = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
+            _put(raw, steps, _typed(environ[name]))
+    return raw
+
+
+def _put(tables: dict[str, Any], steps: list[str], value: Any) -> None:
+    for step in steps[:-1]:
+        inner = tables.setdefault(step, {})
+        if not isinstance(inner, dict):
+            return
+        tables = inner
+    tables[steps[-1]] = value
+
+
+def _typed(raw: str) -> Any:
+    """A TOML value where the text is one, else the text."""
+    try:
+        return tomllib.loads(f"value = {raw}")["value"]
+    except tomllib.TOMLDecodeError:
+        return raw

@@ -1,0 +1,1 @@
+"""How a token travels, and whom it is bound to."""

@@ -1,0 +1,66 @@
+"""The routes that the library brings, written once: each adapter mounts the same list.
+
+An endpoint takes the guard, the request and its body, and answers a `Reply`; it is a flow, so it
+may ask for what it needs from outside.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from jwt_guard.flow import Flow
+from jwt_guard.guard import Guard
+from jwt_guard.http import Reply, RequestView
+
+__all__ = ["Endpoint", "json_reply", "well_known"]
+
+_SHARED_FOR = "public, max-age=300"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One route.
+
+    Attributes:
+        method: the method that it answers.
+        path: its path; parts in braces are path parameters.
+        name: a stable name, for URL reversal.
+        handle: what it does, with the guard, the request and the request's body.
+    """
+
+    method: str
+    path: str
+    name: str
+    handle: Callable[[Guard, RequestView, bytes], Flow[Reply]]
+
+
+def well_known() -> tuple[Endpoint, ...]:
+    """Our public keys (RFC 7517) and the protected-resource metadata (RFC 9728). Both public."""
+    return (
+        Endpoint(method="GET", path="/.well-known/jwks.json", name="jwt_guard_jwks", handle=_jwks),
+        Endpoint(
+            method="GET",
+            path="/.well-known/oauth-protected-resource",
+            name="jwt_guard_resource",
+            handle=_resource_metadata,
+        ),
+    )
+
+
+def json_reply(status: int, body: Any, *, cache: str = "no-store") -> Reply:
+    """A JSON answer; not stored, unless told otherwise."""
+    headers = (("Content-Type", "application/json"), ("Cache-Control", cache))
+    return Reply(status, headers, msgspec.json.encode(body))
+
+
+def _jwks(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:
+    keys = guard.signing_keys.public_jwks() if guard.signing_keys else {"keys": []}
+    return json_reply(200, keys, cache=_SHARED_FOR)
+    yield  # a generator without a step
+
+
+def _resource_metadata(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:
+    return json_reply(200, guard.resource_metadata(), cache=_SHARED_FOR)
+    yield  # a generator without a step

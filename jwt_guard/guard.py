@@ -1,0 +1,210 @@
+"""The one object that an adapter holds."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from jwt_guard.assembly import signing_keys, trusted_issuers
+from jwt_guard.audit.observer import LogObserver, Observer
+from jwt_guard.config import Config, Source
+from jwt_guard.credentials.bearer import bearer_token
+from jwt_guard.errors import Reason, Refusal
+from jwt_guard.flow import Flow, arun, run
+from jwt_guard.http import Reply, RequestView, reply_to
+from jwt_guard.keys.signing import SigningKeys
+from jwt_guard.principal import Principal
+from jwt_guard.requirements import Context, Requirement, RoleHierarchy
+from jwt_guard.routes import PathList
+from jwt_guard.tokens.claims import check_times
+from jwt_guard.tokens.issuer import TokenIssuer
+from jwt_guard.tokens.verifier import Verifier
+
+__all__ = ["BadToken", "Guard", "Outcome"]
+
+BadToken = Literal["refuse", "anonymous"]
+"""What becomes of a bad token where authentication is optional."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Who is calling, as far as the request's credentials tell: a principal, or why there is none."""
+
+    principal: Principal | None = None
+    refusal: Refusal | None = None
+
+
+class Guard:
+    """Verifies callers and decides what they may. Thread-safe; one per application is usual.
+
+    Attributes:
+        config: what it was built from.
+        verifier: the way from a token to a principal.
+        issuer: issues our own tokens, if `[tokens]` is configured.
+        signing_keys: our own keys, if `[tokens]` is configured.
+        public_paths: the paths that the configuration names public.
+        observers: who is told of every outcome.
+    """
+
+    def __init__(self, config: Config, *, clock: Callable[[], float] = time.time) -> None:
+        self.config = config
+        self.clock = clock
+        self.observers: list[Observer] = [LogObserver()]
+        self.signing_keys: SigningKeys | None = signing_keys(config)
+        self.issuer = _token_issuer(config, self.signing_keys, clock)
+        self.verifier = Verifier(
+            trusted_issuers(config, self.signing_keys),
+            cache_size=config.cache.size,
+            max_token_size=config.max_token_size,
+            clock=clock,
+        )
+        self.public_paths = PathList(config.routes.public)
+        self._hierarchy = RoleHierarchy(config.roles.hierarchy)
+
+    @classmethod
+    def from_config(cls, source: Source, *, clock: Callable[[], float] = time.time) -> "Guard":
+        """A guard from a TOML file's path, a mapping with the same keys, or a `Config`.
+
+        Raises:
+            ConfigurationError: with every mistake at once.
+        """
+        return cls(Config.load(source), clock=clock)
+
+    def verify(self, token: str | bytes) -> Principal:
+        """The caller of a token, blocking.
+
+        Raises:
+            Refusal: for every token that is not to be believed.
+        """
+        return run(self.verifier.principal(token))
+
+    async def averify(self, token: str | bytes) -> Principal:
+        """The caller of a token, on the running event loop.
+
+        Raises:
+            Refusal: for every token that is not to be believed.
+        """
+        return await arun(self.verifier.principal(token))
+
+    def identify(self, view: RequestView) -> Flow[Outcome]:
+        """Who sent a request. Raises nothing: a refusal is an outcome like another."""
+        try:
+            principal = yield from self._authenticated(view)
+        except Refusal as refusal:
+            if refusal.reason is not Reason.TOKEN_MISSING:
+                self._tell("refused", refusal, view)
+            return Outcome(refusal=refusal)
+        self._tell("authenticated", principal, view)
+        return Outcome(principal=principal)
+
+    def _authenticated(self, view: RequestView) -> Flow[Principal]:
+        token = bearer_token(view)
+        if token is None:
+            raise Refusal(Reason.TOKEN_MISSING)
+        principal = yield from self.verifier.principal(token)
+        return principal
+
+    def permit(
+        self,
+        outcome: Outcome,
+        view: RequestView,
+        requirement: Requirement | None = None,
+        *,
+        optional: bool = False,
+        bad_token: BadToken = "refuse",
+    ) -> Principal | None:
+        """Whether a request may proceed.
+
+        Args:
+            outcome: what `identify` found.
+            view: the request, for its path parameters.
+            requirement: what is asked of the caller besides being verified.
+            optional: whether callers without a token may proceed too, as None.
+            bad_token: where optional, whether a bad token is refused or counts as none. An
+                outage or a malformed request is refused either way.
+
+        Raises:
+            Refusal: it may not.
+        """
+        if outcome.principal is None:
+            refusal = outcome.refusal or Refusal(Reason.TOKEN_MISSING)
+            if optional and _may_be_anonymous(refusal, bad_token):
+                return None
+            if refusal.reason is Reason.TOKEN_MISSING:
+                self._tell("refused", refusal, view)
+            raise refusal
+        if requirement is not None:
+            self.authorize(outcome.principal, requirement, view.path_params, view=view)
+        return outcome.principal
+
+    def authorize(
+        self,
+        principal: Principal,
+        requirement: Requirement,
+        path_params: Mapping[str, Any] | None = None,
+        *,
+        view: RequestView | None = None,
+    ) -> None:
+        """Check a requirement.
+
+        Raises:
+            Refusal: the principal does not meet it.
+        """
+        context = Context(principal, self._hierarchy, path_params or {}, self.clock())
+        refusal = requirement.check(context)
+        if refusal is not None:
+            for observer in self.observers:
+                observer.denied(refusal, principal, view)
+            raise refusal
+
+    def recheck(self, principal: Principal) -> Flow[None]:
+        """Whether a caller who was let in is still welcome, for long-lived connections.
+
+        Raises:
+            Refusal: the token has expired or was revoked since.
+        """
+        rules = self.verifier.rules_of(principal)
+        check_times(principal.expires_at, None, self.clock(), rules.leeway)
+        return
+        yield  # a generator without a step
+
+    def reply(self, refusal: Refusal) -> Reply:
+        """What the caller is told: uniform, and no more than the standards ask."""
+        return reply_to(refusal, realm=self.config.realm)
+
+    def resource_metadata(self) -> dict[str, Any]:
+        """What this API says of itself (RFC 9728 section 2)."""
+        issuers = [issuer.issuer for issuer in self.config.issuers]
+        own = [self.config.tokens.issuer] if self.config.tokens else []
+        return {
+            "resource": self.config.audience[0],
+            "authorization_servers": issuers + own,
+            "bearer_methods_supported": ["header"],
+        }
+
+    def _tell(self, what: Literal["authenticated", "refused"], *facts: Any) -> None:
+        for observer in self.observers:
+            getattr(observer, what)(*facts)
+
+    def __repr__(self) -> str:
+        return f"Guard(issuers={len(self.config.issuers)})"
+
+
+def _may_be_anonymous(refusal: Refusal, bad_token: BadToken) -> bool:
+    if refusal.reason is Reason.TOKEN_MISSING:
+        return True
+    return bad_token == "anonymous" and refusal.error == "invalid_token"
+
+
+def _token_issuer(
+    config: Config, keys: SigningKeys | None, clock: Callable[[], float]
+) -> TokenIssuer | None:
+    if config.tokens is None or keys is None:
+        return None
+    return TokenIssuer(
+        issuer=config.tokens.issuer,
+        keys=keys,
+        audience=config.audience,
+        lifetime=config.tokens.access_lifetime,
+        clock=clock,
+    )

@@ -1,0 +1,1 @@
+"""Keys: rules, sets, sources, and our own signing keys."""

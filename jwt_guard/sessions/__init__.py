@@ -1,0 +1,1 @@
+"""Sessions: refresh with rotation, reuse detection, revocation."""

@@ -1,0 +1,1 @@
+"""Tokens: strict parsing, profiles, claims, the verifier and its cache, the issuer."""

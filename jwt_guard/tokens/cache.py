@@ -1,0 +1,81 @@
+"""Verified tokens remembered: what was costly (signature, parse), never what can change.
+
+An entry is keyed by a digest of the exact token and holds only under the key set and the rules
+that verified it. Whoever reads it checks the times again, and revocation and binding as ever.
+"""
+
+from dataclasses import dataclass
+from hashlib import sha256
+
+from jwt_guard.principal import Principal
+
+__all__ = ["CacheEntry", "TokenCache", "digest_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheEntry:
+    """A token that was verified once.
+
+    Attributes:
+        principal: its caller.
+        not_before: its `nbf`, seconds since 1970 UTC, if any.
+        generation: the key set that verified it.
+        rules: the rules that it passed, compared by identity.
+    """
+
+    principal: Principal
+    not_before: float | None
+    generation: int
+    rules: object
+
+
+def digest_of(token: bytes) -> bytes:
+    """The key of a token: a collision would be a collision of SHA-256."""
+    return sha256(token).digest()
+
+
+class TokenCache:
+    """At most `size` entries, the least recently used half forgotten when it is full.
+
+    Two dictionaries: entries live in the young one; when that holds half the size, it becomes
+    the old one, and what the old one held is forgotten unless it was used since. Every step is
+    one dictionary operation, so threads need no lock.
+    """
+
+    __slots__ = ("_half", "_old", "_young", "size")
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._half = max(1, size // 2)
+        self._young: dict[bytes, CacheEntry] = {}
+        self._old: dict[bytes, CacheEntry] = {}
+
+    def get(self, digest: bytes) -> CacheEntry | None:
+        """The entry of a digest, if it is remembered."""
+        entry = self._young.get(digest)
+        if entry is None:
+            entry = self._old.get(digest)
+            if entry is not None:
+                self.put(digest, entry)
+        return entry
+
+    def put(self, digest: bytes, entry: CacheEntry) -> None:
+        """Remember an entry."""
+        if len(self._young) >= self._half:
+            self._old, self._young = self._young, {}
+        self._young[digest] = entry
+
+    def drop(self, digest: bytes) -> None:
+        """Forget an entry."""
+        self._young.pop(digest, None)
+        self._old.pop(digest, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._young, self._old = {}, {}
+
+    def __len__(self) -> int:
+        return len(self._young.keys() | self._old.keys())
+
+    def __repr__(self) -> str:
+        return f"TokenCache(size={self.size}, entries={len(self)})"
