@@ -1,8 +1,8 @@
 # Every target does its own set-up: a fresh clone needs Python 3.11 or newer and make.
 # Where npm is found, the tests also get a real OpenID provider.
 
-SHELL := /bin/bash
-.SHELLFLAGS := -eu -o pipefail -c
+SHELL := /bin/sh
+.SHELLFLAGS := -euc
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
