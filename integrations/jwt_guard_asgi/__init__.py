@@ -1,1 +1,3 @@
 """The ASGI middleware of jwt_guard."""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
 """The Django app of jwt_guard."""
+
+__all__: list[str] = []

@@ -1,1 +1,3 @@
 """The FastAPI dependencies of jwt_guard."""
+
+__all__: list[str] = []

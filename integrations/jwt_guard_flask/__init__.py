@@ -1,1 +1,3 @@
 """The Flask extension of jwt_guard."""
+
+__all__: list[str] = []
