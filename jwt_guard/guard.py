@@ -18,7 +18,7 @@ from jwt_guard.requirements import Context, Requirement, RoleHierarchy
 from jwt_guard.routes import PathList
 from jwt_guard.tokens.claims import check_times
 from jwt_guard.tokens.issuer import TokenIssuer
-from jwt_guard.tokens.verifier import Verifier
+from jwt_guard.tokens.verifier import Verified, Verifier
 
 __all__ = ["BadToken", "Guard", "Outcome"]
 
@@ -85,6 +85,15 @@ class Guard:
             Refusal: for every token that is not to be believed.
         """
         return await arun(self.verifier.principal(token))
+
+    def judge(self, token: str | bytes) -> Flow[Verified]:
+        """Verify a token in full and tell its header too, past the cache; for inspection.
+
+        Raises:
+            Refusal: for every token that is not to be believed.
+        """
+        verified = yield from self.verifier.verified(token)
+        return verified
 
     def identify(self, view: RequestView) -> Flow[Outcome]:
         """Who sent a request. Raises nothing: a refusal is an outcome like another."""

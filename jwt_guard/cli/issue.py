@@ -1,0 +1,58 @@
+"""`jwt-guard issue`: an access token of our own."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from jwt_guard.cli.options import WRONG_USE, as_json, config_option, guard_from, json_option, say
+from jwt_guard.tokens.issuer import TokenIssuer
+
+__all__ = ["issue"]
+
+
+def _claim(ctx: click.Context, option: click.Parameter, values: tuple[str, ...]) -> dict[str, Any]:
+    claims: dict[str, Any] = {}
+    for value in values:
+        name, equals, raw = value.partition("=")
+        if not name or not equals:
+            raise click.BadParameter("write NAME=VALUE, the value as JSON or plain text")
+        claims[name] = _json_or_text(raw)
+    return claims
+
+
+def _json_or_text(raw: str) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except msgspec.DecodeError:
+        return raw
+
+
+@click.command()
+@config_option
+@json_option
+@click.option("--subject", required=True, help="Whom the token is about: `sub`.")
+@click.option("--client", default="jwt-guard-cli", show_default=True, help="`client_id`.")
+@click.option("--role", "roles", multiple=True, help="A role; may be repeated.")
+@click.option("--scope", "scopes", multiple=True, help="A scope; may be repeated.")
+@click.option("--tenant", help="The tenant that the token is for.")
+@click.option("--claim", "claims", multiple=True, callback=_claim, help="Another, NAME=VALUE.")
+@click.option("--lifetime", type=click.IntRange(1, 86_400), help="Seconds; else as configured.")
+def issue(config: Path, as_json_: bool, subject: str, client: str, **asked: Any) -> None:
+    """Issue an access token, signed with the key of [tokens] in the configuration."""
+    issuer = guard_from(config).issuer
+    if issuer is None:
+        click.echo("this configuration issues no tokens: add [tokens] to it", err=True)
+        raise click.exceptions.Exit(WRONG_USE)
+    token = _issued(issuer, subject, client, asked)
+    lifetime = int(asked["lifetime"] or issuer.lifetime)
+    answer = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
+    say(as_json(answer) if as_json_ else token)
+
+
+def _issued(issuer: TokenIssuer, subject: str, client: str, asked: dict[str, Any]) -> str:
+    try:
+        return issuer.issue(subject, client_id=client, **asked)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--claim") from None
