@@ -16,7 +16,6 @@ from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Context, Requirement, RoleHierarchy
 from jwt_guard.routes import PathList
-from jwt_guard.tokens.claims import check_times
 from jwt_guard.tokens.issuer import TokenIssuer
 from jwt_guard.tokens.verifier import Verified, Verifier
 
@@ -28,7 +27,7 @@ BadToken = Literal["refuse", "anonymous"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Who is calling, as far as the request's credentials tell: a principal, or why there is none."""
+    """What a request's credentials tell: a principal, or why there is none."""
 
     principal: Principal | None = None
     refusal: Refusal | None = None
@@ -172,8 +171,7 @@ class Guard:
         Raises:
             Refusal: the token has expired or was revoked since.
         """
-        rules = self.verifier.rules_of(principal)
-        check_times(principal.expires_at, None, self.clock(), rules.leeway)
+        self.verifier.rules_of(principal).recheck(principal, None, self.clock())
         return
         yield  # a generator without a step
 

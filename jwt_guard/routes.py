@@ -14,7 +14,7 @@ class PathList:
     escaped slashes, dot segments) is never on the list.
 
     Raises:
-        ValueError: a pattern does not begin with a slash, or has a star before its end.
+        ValueError: a pattern does not begin with a slash, or a star that is not all of its last segment.
     """
 
     __slots__ = ("_exact", "_prefixes")
@@ -22,7 +22,7 @@ class PathList:
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         listed = [patterns] if isinstance(patterns, str) else list(patterns)
         for pattern in listed:
-            if not pattern.startswith("/") or "*" in pattern[:-1]:
+            if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
                 raise ValueError(f"{pattern!r} is no path: write /name, or /name/* for all below")
         self._exact = frozenset(p for p in listed if not p.endswith("*"))
         self._prefixes = tuple(p[:-1] for p in listed if p.endswith("*"))

@@ -61,8 +61,8 @@ class TokenCache:
 
     def put(self, digest: bytes, entry: CacheEntry) -> None:
         """Remember an entry."""
-        if len(self._young) >= self._half:
-            self._old, self._young = self._young, {}
+        if len(self._young) >= self._half and digest not in self._young:
+            self._old, self._young = (self._young if self.size > 1 else {}), {}
         self._young[digest] = entry
 
     def drop(self, digest: bytes) -> None:

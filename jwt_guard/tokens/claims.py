@@ -54,10 +54,20 @@ class ClaimRules:
         _check_types(claims)
         self._check_kind(claims)
         check_times(claims["exp"], claims.get("nbf"), now, self.leeway)
-        self._check_age(claims, now)
+        self._check_past(claims, now)
+        self._check_age(claims.get("iat"), now)
         self._check_audience(claims)
         self._check_parties(claims)
         return self._build(claims)
+
+    def recheck(self, principal: Principal, starts: float | None, now: float) -> None:
+        """Whether a token that once passed is still within its time.
+
+        Raises:
+            Refusal: `token_expired`, `token_not_yet_valid` or `token_too_old`.
+        """
+        check_times(principal.expires_at, starts, now, self.leeway)
+        self._check_age(principal.issued_at, now)
 
     def _check_presence(self, claims: dict[str, Any]) -> None:
         for name in self.profile.required:
@@ -69,14 +79,16 @@ class ClaimRules:
             if name in claims:
                 raise Refusal(Reason.TOKEN_TYPE_INVALID, claim=name)
         for name, values in self.profile.fixed.items():
-            if name in claims and claims[name] not in values:
+            if name in claims and not (type(claims[name]) is str and claims[name] in values):
                 raise Refusal(Reason.TOKEN_TYPE_INVALID, claim=name)
 
-    def _check_age(self, claims: dict[str, Any], now: float) -> None:
+    def _check_past(self, claims: dict[str, Any], now: float) -> None:
         for name in ("iat", "auth_time"):
             if name in claims and claims[name] > now + self.leeway:
                 raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim=name)
-        if self.max_age is not None and claims.get("iat", 0) + self.max_age + self.leeway <= now:
+
+    def _check_age(self, issued: float | None, now: float) -> None:
+        if self.max_age is not None and now >= (issued or 0) + self.max_age + self.leeway:
             raise Refusal(Reason.TOKEN_TOO_OLD, claim="iat")
 
     def _check_audience(self, claims: dict[str, Any]) -> None:

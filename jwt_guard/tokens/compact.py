@@ -8,7 +8,7 @@ import json
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn
 
@@ -26,7 +26,10 @@ _LAST_CHARACTERS = (None, None, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
-_INTEGER_DIGITS = 19
+_DEEPEST = 32
+_LONG_NUMBER = re.compile(rb"[0-9]{20}")
+_INTEGER_DIGITS = 20
+_INTEGERS = range(-(2**63), 2**64)
 _KID_LENGTH = 512
 
 
@@ -72,30 +75,45 @@ def decode_segment(segment: bytes) -> bytes:
 def decode_object(raw: bytes) -> dict[str, Any]:
     """A JSON object, strictly: UTF-8, no NaN, no number beyond its type, no duplicate member.
 
+    Integers have 64 bits at most and nesting 32 levels, so that no reader behind us chokes.
+
     Raises:
         Refusal: `token_malformed`.
     """
     try:
         value = _decode_json(raw)
-        if type(value) is dict and _is_unambiguous(value, raw):
+        if type(value) is dict and _is_shallow(value, raw) and _is_unambiguous(value, raw):
             return value
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
         pass
     raise Refusal(Reason.TOKEN_MALFORMED)
 
 
+def _is_shallow(value: dict[str, Any], raw: bytes) -> bool:
+    """Whether it nests no deeper than we allow; walked only where it could."""
+    if raw.count(b"{") + raw.count(b"[") <= _DEEPEST:
+        return True
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST):
+        level = [inner for outer in level for inner in _members(outer)]
+    return not level
+
+
+def _members(value: Any) -> Iterable[Any]:
+    if type(value) is dict:
+        return value.values()
+    return value if type(value) is list else ()
+
+
 def _is_unambiguous(value: dict[str, Any], raw: bytes) -> bool:
-    """Whether no object in the text repeats a member.
+    """Whether no object in the text repeats a member, and no integer is too long.
 
     The decoder keeps the last of duplicates silently. What it encodes again has none, so text
     that comes back byte for byte had none. Other spellings are read once more by the standard
     library, which tells.
     """
-    try:
-        if _encode_json(value) == raw:
-            return True
-    except (OverflowError, ValueError):
-        pass
+    if not _LONG_NUMBER.search(raw) and _encode_json(value) == raw:
+        return True
     json.loads(raw, object_pairs_hook=_without_duplicates, parse_int=_bounded_integer)
     return True
 
@@ -108,7 +126,7 @@ def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _bounded_integer(text: str) -> int:
-    if len(text) > _INTEGER_DIGITS:
+    if len(text) > _INTEGER_DIGITS or int(text) not in _INTEGERS:
         raise ValueError
     return int(text)
 

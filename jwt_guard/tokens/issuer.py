@@ -74,7 +74,7 @@ class TokenIssuer:
             "iss": self.issuer,
             "sub": subject,
             "aud": self.audience[0] if len(self.audience) == 1 else list(self.audience),
-            "exp": now + int(lifetime or self.lifetime),
+            "exp": now + int(self.lifetime if lifetime is None else lifetime),
             "iat": now,
             "jti": secrets.token_urlsafe(16),
             "client_id": client_id,

@@ -10,7 +10,7 @@ from jwt_guard.flow import Flow
 from jwt_guard.keys.keyset import KeySet, KeySource, find_key
 from jwt_guard.principal import Principal
 from jwt_guard.tokens.cache import CacheEntry, TokenCache, digest_of
-from jwt_guard.tokens.claims import ClaimRules, check_times
+from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.compact import (
     Header,
     Segments,
@@ -50,6 +50,7 @@ class Issuers(Protocol):
 
     def get(self, issuer: str, /) -> TrustedIssuer | None:
         """The issuer of that name; None for a stranger, for whom nothing is ever fetched."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ class Verifier:
         keys = trusted.keys.current()
         if keys is None or keys.generation != entry.generation:
             return False
-        check_times(principal.expires_at, entry.not_before, self.clock(), trusted.rules.leeway)
+        trusted.rules.recheck(principal, entry.not_before, self.clock())
         return True
 
     def verified(self, token: str | bytes, digest: bytes | None = None) -> Flow[Verified]:
