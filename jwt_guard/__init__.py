@@ -1,4 +1,4 @@
-"""Who is calling, may they, and what to say when not: JSON Web Tokens for Python's web frameworks."""
+"""Who is calling, may they, and what to say when not: JSON Web Tokens for web frameworks."""
 
 from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError, JWTGuardError, Problem, Reason, Refusal

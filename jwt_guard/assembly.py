@@ -1,9 +1,9 @@
-"""From a configuration to the parts that a guard holds; what cannot be built is reported together."""
+"""From a configuration to the parts that a guard holds; all that cannot be built is reported."""
 
 from jwt_guard.config import Config, IssuerConfig
 from jwt_guard.errors import ConfigurationError, Problem
-from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.keyset import StaticKeys
+from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.keys.sources import key_source, signing_document
 from jwt_guard.tokens.claims import ClaimRules

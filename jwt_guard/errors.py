@@ -7,6 +7,7 @@ allows; its exact `reason` is for the audit log.
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Self
 
 __all__ = ["ConfigurationError", "JWTGuardError", "Problem", "Reason", "Refusal"]
 
@@ -72,7 +73,8 @@ class Reason(StrEnum):
 
     kind: _Kind
 
-    def __new__(cls, code: str, kind: _Kind) -> "Reason":
+    def __new__(cls, code: str, kind: _Kind) -> Self:
+        """A member is its code, and knows its kind."""
         member = str.__new__(cls, code)
         member._value_ = code
         member.kind = kind

@@ -26,29 +26,36 @@ class RequestView(Protocol):
     @property
     def method(self) -> str:
         """The method, in upper case as sent; a WebSocket handshake is a GET."""
+        ...
 
     @property
     def scheme(self) -> str:
         """`http` or `https` (or `ws`, `wss`)."""
+        ...
 
     @property
     def path(self) -> str:
         """The path that the framework routes by, decoded, with the mount point in front."""
+        ...
 
     @property
     def query(self) -> str:
         """The raw query string."""
+        ...
 
     @property
     def client(self) -> str | None:
         """The peer's address, as the server tells it."""
+        ...
 
     @property
     def path_params(self) -> Mapping[str, Any]:
         """What the route took out of the path, where the framework has routed already."""
+        ...
 
     def header(self, name: str) -> list[str]:
         """All values of a header, in order, by its lower-case name; latin-1 decoded."""
+        ...
 
 
 class AsgiView:

@@ -120,7 +120,7 @@ class Requirement:
 
 
 def _either(first: Check, second: Check, context: Context) -> Refusal | None:
-    """None if one holds; else the refusal of the first, for it is the one that users write first."""
+    """None if one holds; else the refusal of the first, which is what users write first."""
     refusal = first(context)
     if refusal is None or second(context) is None:
         return None

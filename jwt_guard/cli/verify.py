@@ -1,5 +1,6 @@
 """`jwt-guard verify`: a verdict a line, in input order."""
 
+import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def verify(config: Path, as_json_: bool, tokens: tuple[str, ...]) -> None:
 def _each(tokens: Iterable[str]) -> Iterator[bytes]:
     for token in tokens:
         if token == "-":
-            yield from (line.rstrip(b"\r\n") for line in click.get_binary_stream("stdin"))
+            yield from (line.rstrip(b"\r\n") for line in sys.stdin.buffer)
         else:
             yield token.encode("utf-8", "surrogateescape")
 
@@ -55,7 +56,8 @@ def _line(verdict: Verdict) -> str:
     if verdict["ok"]:
         claims = verdict["claims"]
         return f"good     {_safe(claims['sub'])} of {claims['iss']}"
-    return f"refused  {verdict['reason']}" + (f" ({verdict['claim']})" if "claim" in verdict else "")
+    claim = f" ({verdict['claim']})" if "claim" in verdict else ""
+    return f"refused  {verdict['reason']}{claim}"
 
 
 def _safe(text: str) -> str:

@@ -90,6 +90,7 @@ class KeySource(Protocol):
 
     def current(self) -> KeySet | None:
         """The key set in force, without waiting and without a lock; None before the first."""
+        ...
 
     def renewed(self, kid: str | None) -> Flow[KeySet]:
         """The key set after an attempt to learn of a key that `current` does not have.
@@ -99,6 +100,7 @@ class KeySource(Protocol):
         Raises:
             Refusal: `keys_unavailable`, when there is no key set that may be used.
         """
+        ...
 
 
 class StaticKeys:

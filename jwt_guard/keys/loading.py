@@ -111,7 +111,7 @@ def load_jwks(document: Any, algorithms: Sequence[str], *, symmetric: bool = Fal
 def _entries(document: Any) -> list[Any]:
     if not isinstance(document, Mapping):
         raise UnusableKeys("not a JSON object")
-    entries = document["keys"] if "keys" in document else [document]
+    entries = document.get("keys", [document])
     if not isinstance(entries, list):
         raise UnusableKeys("its `keys` is not a list")
     if len(entries) > MAX_KEYS:

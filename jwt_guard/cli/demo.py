@@ -1,0 +1,169 @@
+"""`jwt-guard demo`: the sample applications side by side, on a tour of good and bad requests."""
+
+import signal
+import tempfile
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from jwt_guard.cli.options import BAD, WRONG_USE, as_json, guard_from, json_option, say
+from jwt_guard.keys.signing import generate_key
+from jwt_guard.tokens.issuer import TokenIssuer
+
+if TYPE_CHECKING:
+    from sample_apps.servers import RunningApp
+    from sample_apps.tour import Step, Stop
+
+__all__ = ["demo"]
+
+_EMBEDDED = """\
+audience = "https://api.jwt-guard.example"
+
+[tokens]
+issuer = "https://app.jwt-guard.example"
+signing_keys = "signing-keys.json"
+
+[roles]
+claims = ["roles"]
+hierarchy = { admin = ["analyst"], analyst = ["viewer"] }
+
+[tenants]
+claim = "tenant"
+"""
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="A configuration with [tokens]; without it, embedded defaults and fresh keys.",
+)
+@click.option("--serve", is_flag=True, help="Keep the applications up, with requests to try.")
+@json_option
+def demo(config: Path | None, serve: bool, as_json_: bool) -> None:
+    """Start the sample applications, send each the same requests, compare the answers.
+
+    Exit status: 0 when every answer is as expected and all frameworks agree, 1 when not.
+    """
+    _need_sample_apps()
+    from sample_apps.servers import running_apps
+    from sample_apps.tour import tour
+
+    with _configuration(config) as file:
+        issuer = _issuer(file)
+        stops = tour(issuer)
+        try:
+            with running_apps(file) as apps:
+                steps = _json_tour(stops, apps) if as_json_ else _table_tour(stops, apps)
+                if serve:
+                    _serve(apps, stops)
+        except RuntimeError as error:
+            click.echo(str(error), err=True)
+            raise click.exceptions.Exit(WRONG_USE) from None
+    raise click.exceptions.Exit(0 if all(step.right for step in steps) else BAD)
+
+
+def _need_sample_apps() -> None:
+    try:
+        import_module("sample_apps.servers")
+    except ImportError as error:
+        click.echo(
+            "the demo runs from a checkout with its development extra: "
+            f"`make demo` there sets it up ({error})",
+            err=True,
+        )
+        raise click.exceptions.Exit(WRONG_USE) from None
+
+
+@contextmanager
+def _configuration(given: Path | None) -> Generator[Path]:
+    if given is not None:
+        yield given
+        return
+    with tempfile.TemporaryDirectory(prefix="jwt-guard-demo-") as folder:
+        file = Path(folder) / "jwt_guard.toml"
+        file.write_text(_EMBEDDED)
+        keys = {"keys": [generate_key("ES256")]}
+        (Path(folder) / "signing-keys.json").write_bytes(msgspec.json.encode(keys))
+        yield file
+
+
+def _issuer(config: Path) -> TokenIssuer:
+    issuer = guard_from(config).issuer
+    if issuer is None:
+        click.echo("the demo needs [tokens] in the configuration, to obtain tokens", err=True)
+        raise click.exceptions.Exit(WRONG_USE)
+    return issuer
+
+
+def _json_tour(stops: "Sequence[Stop]", apps: "Sequence[RunningApp]") -> "list[Step]":
+    from sample_apps.tour import walk
+
+    steps = list(walk(stops, apps))
+    say(as_json([_as_record(step) for step in steps]))
+    return steps
+
+
+def _as_record(step: "Step") -> dict[str, Any]:
+    return {
+        "title": step.stop.title,
+        "method": step.stop.method,
+        "path": step.stop.path.partition("?")[0],
+        "expected": {"status": step.stop.status, "error": step.stop.error},
+        "answers": {
+            answer.framework: {"status": answer.status, "error": answer.error}
+            for answer in step.answers
+        },
+        "ok": step.right,
+    }
+
+
+def _table_tour(stops: "Sequence[Stop]", apps: "Sequence[RunningApp]") -> "list[Step]":
+    """Live on a terminal, once at the end in a pipe."""
+    from sample_apps.tour import walk
+
+    console = Console()
+    table = Table(title="the same requests to each framework", title_style="bold")
+    for column in ("request", "what it shows", "expected", *(app.framework for app in apps)):
+        table.add_column(column, overflow="fold")
+    steps: list[Step] = []
+    with Live(table, console=console, auto_refresh=False) as live:
+        for step in walk(stops, apps):
+            steps.append(step)
+            table.add_row(*_cells(step))
+            live.update(table, refresh=console.is_terminal)
+    wrong = sum(not step.right for step in steps)
+    console.print(f"{len(steps) - wrong} of {len(steps)} as expected, on {len(apps)} frameworks")
+    return steps
+
+
+def _cells(step: "Step") -> list[str]:
+    stop = step.stop
+    marks = [
+        f"[green]{answer.text}[/]" if answer.right else f"[bold red]{answer.text} ✗[/]"
+        for answer in step.answers
+    ]
+    return [f"{stop.method} {stop.path.partition('?')[0]}", stop.title, stop.expected, *marks]
+
+
+def _serve(apps: "Sequence[RunningApp]", stops: "Sequence[Stop]") -> None:
+    """Wait for an interrupt, after saying what to try."""
+    token = next(value for stop in stops for _, value in stop.headers)
+    say("\nUp until Ctrl-C. To try:\n")
+    for app in apps:
+        say(f"  curl -i {app.url}/public   # {app.framework}")
+        say(f"  curl -i {app.url}/me")
+        say(f"  curl -i -H 'Authorization: {token}' {app.url}/me\n")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        say("stopping")

@@ -1,0 +1,1 @@
+"""One small real application per framework, the same endpoints in each."""
