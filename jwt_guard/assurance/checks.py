@@ -1,0 +1,163 @@
+"""What a valid configuration still gives away: each weakening is an explicit setting, named here.
+
+A configuration with mistakes does not get so far: reading it reports them all.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from jwt_guard.config import Config, IssuerConfig
+from jwt_guard.tokens.profiles import PROFILES
+
+__all__ = ["Finding", "findings"]
+
+Level = Literal["note", "warning"]
+
+_LONG_LEEWAY = 60
+_LONG_ACCESS = 3600
+_REFERENCES = ("env:", "file:")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that an owner should know of a configuration.
+
+    Attributes:
+        level: a warning fails the check, a note does not.
+        path: the setting.
+        message: what it gives away.
+        remedy: what would be better.
+        reference: the section that asks for it.
+    """
+
+    level: Level
+    path: str
+    message: str
+    remedy: str
+    reference: str
+
+
+def findings(config: Config) -> tuple[Finding, ...]:
+    """All that is weak in a configuration, in the order of its sections."""
+    found: list[Finding] = []
+    for check in _CHECKS:
+        found.extend(check(config))
+    for place, issuer in enumerate(config.issuers):
+        for check_issuer in _ISSUER_CHECKS:
+            found.extend(check_issuer(f"issuers[{place}]", issuer))
+    return tuple(found)
+
+
+def _leeway(config: Config) -> Iterator[Finding]:
+    if config.leeway > _LONG_LEEWAY:
+        yield Finding(
+            level="warning",
+            path="leeway",
+            message=f"expired tokens are accepted for {config.leeway:g} more seconds",
+            remedy=f"synchronise the clocks and allow at most {_LONG_LEEWAY}",
+            reference="RFC 7519 section 4.1.4",
+        )
+
+
+def _unguarded_routes(config: Config) -> Iterator[Finding]:
+    if config.routes.protect == "marked":
+        yield Finding(
+            level="note",
+            path="routes.protect",
+            message="a route that nobody marked is open to everyone",
+            remedy='protect = "all", with the public routes named',
+            reference="OWASP ASVS V8.2.1",
+        )
+
+
+def _lifetimes(config: Config) -> Iterator[Finding]:
+    if config.tokens is not None and config.tokens.access_lifetime > _LONG_ACCESS:
+        yield Finding(
+            level="warning",
+            path="tokens.access_lifetime",
+            message="a stolen access token is of use for more than an hour",
+            remedy="let it live for minutes, and refresh it",
+            reference="RFC 9700 section 2.2.1",
+        )
+
+
+def _lonely_store(config: Config) -> Iterator[Finding]:
+    if config.tokens is not None and config.store.url == "memory://":
+        yield Finding(
+            level="note",
+            path="store.url",
+            message="sessions and revocations end with the process and are not shared",
+            remedy="use a database or Valkey where there is more than one process",
+            reference="OWASP ASVS V7.4.1",
+        )
+
+
+def _no_audit(config: Config) -> Iterator[Finding]:
+    if config.audit.sink is None:
+        yield Finding(
+            level="note",
+            path="audit.sink",
+            message="refusals are told to the standard logger only",
+            remedy='set a file, as in sink = "audit.jsonl"',
+            reference="OWASP ASVS V16.3.1",
+        )
+
+
+def _plain_http(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
+    if issuer.allow_http:
+        yield Finding(
+            level="warning",
+            path=f"{at}.allow_http",
+            message="keys may be fetched without encryption from this host",
+            remedy="remove it outside development",
+            reference="RFC 8414 section 2",
+        )
+
+
+def _weak_profile(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
+    if PROFILES[issuer.profile].legacy:
+        yield Finding(
+            level="warning" if issuer.profile == "legacy" else "note",
+            path=f"{at}.profile",
+            message="tokens need not say that they are access tokens",
+            remedy="have the provider issue at+jwt and use the profile rfc9068",
+            reference="RFC 8725bis section 3.11",
+        )
+
+
+def _secret_in_file(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
+    if issuer.secret is not None and not issuer.secret.startswith(_REFERENCES):
+        yield Finding(
+            level="warning",
+            path=f"{at}.secret",
+            message="a secret stands in the configuration itself",
+            remedy="refer to it: `env:NAME` or `file:PATH`",
+            reference="OWASP ASVS V13.3.1",
+        )
+
+
+def _shared_secret(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
+    if issuer.algorithms[0].startswith("HS"):
+        yield Finding(
+            level="note",
+            path=f"{at}.algorithms",
+            message="whoever can verify these tokens can also issue them",
+            remedy="use public-key signatures between different services",
+            reference="RFC 8725bis section 3.5",
+        )
+
+
+_CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
+    _leeway,
+    _unguarded_routes,
+    _lifetimes,
+    _lonely_store,
+    _no_audit,
+)
+_ISSUER_CHECKS: tuple[Callable[[str, IssuerConfig], Iterator[Finding]], ...] = (
+    _plain_http,
+    _weak_profile,
+    _secret_in_file,
+    _shared_secret,
+)

@@ -1,0 +1,52 @@
+"""`jwt-guard check`: a configuration's mistakes, and what it gives away."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jwt_guard.assurance.checks import Finding, findings
+from jwt_guard.cli.options import BAD, as_json, config_option, json_option, say
+from jwt_guard.errors import ConfigurationError
+from jwt_guard.guard import Guard
+
+__all__ = ["check"]
+
+
+@click.command()
+@config_option
+@json_option
+def check(config: Path, as_json_: bool) -> None:
+    """Check a configuration: every mistake, and every setting that weakens it.
+
+    Keys are loaded as the application would load them. Exit status: 0 when there is at most a
+    note, 1 for a mistake or a warning.
+    """
+    report = _report(config)
+    if as_json_:
+        say(as_json(report))
+    else:
+        for entry in report["problems"] + report["findings"]:
+            say(_line(entry))
+        say("good" if report["ok"] else "not good")
+    raise click.exceptions.Exit(0 if report["ok"] else BAD)
+
+
+def _report(config: Path) -> dict[str, Any]:
+    try:
+        guard = Guard.from_config(config)
+    except ConfigurationError as error:
+        problems = [{"level": "error", **asdict(problem)} for problem in error.problems]
+        return {"ok": False, "problems": problems, "findings": []}
+    found: tuple[Finding, ...] = findings(guard.config)
+    return {
+        "ok": all(finding.level == "note" for finding in found),
+        "problems": [],
+        "findings": [asdict(finding) for finding in found],
+    }
+
+
+def _line(entry: dict[str, str]) -> str:
+    reference = f" ({entry['reference']})" if "reference" in entry else ""
+    return f"{entry['level']:8} {entry['path']}: {entry['message']}; {entry['remedy']}{reference}"

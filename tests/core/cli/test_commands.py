@@ -1,0 +1,191 @@
+"""The commands verify, issue and check, as a shell sees them."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from jwt_guard.cli import main
+from jwt_guard.keys.signing import generate_key
+
+CONFIG = """\
+audience = "https://api.example.test"
+[tokens]
+issuer = "https://app.example.test"
+signing_keys = "keys.json"
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A configuration that issues and trusts its own tokens."""
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [generate_key("ES256")]}))
+    file = tmp_path / "jwt_guard.toml"
+    file.write_text(CONFIG)
+    return file
+
+
+def call(*arguments: object, stdin: bytes | None = None) -> Result:
+    """Run the command."""
+    return CliRunner().invoke(main, [str(argument) for argument in arguments], input=stdin)
+
+
+def issued(config: Path, *options: str) -> str:
+    """A token as the command prints it."""
+    result = call("issue", "--config", config, "--subject", "ada", *options)
+    assert result.exit_code == 0, result.output
+    return result.stdout.strip()
+
+
+def test_issue_then_verify(config: Path) -> None:
+    """What `issue` prints, `verify` finds good."""
+    token = issued(config, "--role", "admin", "--tenant", "acme", "--claim", 'x={"a": 1}')
+    result = call("verify", "--config", config, "--json", token)
+    verdict = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert verdict["ok"] is True
+    assert verdict["header"]["alg"] == "ES256"
+    assert verdict["claims"]["roles"] == ["admin"]
+    assert verdict["claims"]["x"] == {"a": 1}
+
+
+def test_issue_answers_as_rfc_6749(config: Path) -> None:
+    """With --json, `issue` answers the members of RFC 6749 section 5.1."""
+    result = call("issue", "--config", config, "--subject", "ada", "--lifetime", "60", "--json")
+    answer = json.loads(result.stdout)
+    assert answer["token_type"] == "Bearer"
+    assert answer["expires_in"] == 60
+    assert answer["access_token"].count(".") == 2
+
+
+def test_issue_keeps_its_own_claims(config: Path) -> None:
+    """A claim that the issuer decides cannot be set from outside."""
+    result = call("issue", "--config", config, "--subject", "ada", "--claim", "iss=evil")
+    assert result.exit_code == 2
+    assert "iss" in result.stderr
+
+
+def test_issue_needs_tokens(tmp_path: Path) -> None:
+    """A configuration that only verifies cannot issue."""
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [generate_key("ES256")]}))
+    file = tmp_path / "only.toml"
+    file.write_text(
+        'audience = "a"\n[[issuers]]\nissuer = "https://i"\nkeys = "keys.json"\n'
+        'algorithms = ["ES256"]\n'
+    )
+    result = call("issue", "--config", file, "--subject", "ada")
+    assert result.exit_code == 2
+    assert "[tokens]" in result.stderr
+
+
+def test_verify_reads_lines_in_order(config: Path) -> None:
+    """A thousand mixed lines get a thousand verdicts, in their order."""
+    good = issued(config)
+    lines = [good if number % 3 else f"bad{number}" for number in range(1000)]
+    result = call("verify", "--config", config, "--json", "-", stdin="\n".join(lines).encode())
+    verdicts = [json.loads(line)["ok"] for line in result.stdout.splitlines()]
+    assert result.exit_code == 1
+    assert verdicts == [bool(number % 3) for number in range(1000)]
+
+
+def test_verify_tells_the_reason_and_the_claim(config: Path) -> None:
+    """A refused token gets its reason and the claim at fault, in text and in JSON."""
+    token = issued(config, "--claim", "nbf=99999999999")
+    as_json = call("verify", "--config", config, "--json", token)
+    as_text = call("verify", "--config", config, token)
+    assert json.loads(as_json.stdout) == {
+        "ok": False,
+        "reason": "token_not_yet_valid",
+        "claim": "nbf",
+    }
+    assert as_text.stdout == "refused  token_not_yet_valid (nbf)\n"
+
+
+def test_verify_survives_bytes_that_are_no_text(config: Path) -> None:
+    """Bytes that no encoding knows are a refused token."""
+    result = call("verify", "--config", config, "-", stdin=b"\xff\xfe.\x00.\n\xf0\n")
+    assert result.exit_code == 1
+    assert result.stdout.count("refused") == 2
+
+
+def test_verify_prints_nothing_that_moves_the_cursor(config: Path) -> None:
+    """A subject with control characters is printed without them."""
+    result = CliRunner().invoke(main, ["issue", "--config", str(config), "--subject", "a\x1b[2Jda"])
+    shown = call("verify", "--config", config, result.stdout.strip())
+    assert "\x1b" not in shown.stdout
+    assert "a?[2Jda" in shown.stdout
+
+
+def test_wrong_use_is_status_2(config: Path) -> None:
+    """No token, an unknown option, a missing file: wrong use."""
+    assert call("verify", "--config", config).exit_code == 2
+    assert call("verify", "--nonsense").exit_code == 2
+    missing = call("verify", "--config", config.with_name("missing.toml"), "x")
+    assert missing.exit_code == 2
+    assert "missing.toml" in missing.stderr
+
+
+def test_check_finds_a_sound_configuration_good(config: Path) -> None:
+    """Notes alone do not fail the check."""
+    result = call("check", "--config", config)
+    assert result.exit_code == 0
+    assert result.stdout.endswith("good\n")
+
+
+def test_check_lists_every_mistake(config: Path) -> None:
+    """All mistakes at once, with path and remedy."""
+    config.write_text('audiense = 1\n[cache]\nsize = -1\n[[issuers]]\nissuer = ""\n')
+    result = call("check", "--config", config, "--json")
+    report = json.loads(result.stdout)
+    paths = [problem["path"] for problem in report["problems"]]
+    assert result.exit_code == 1
+    assert report["ok"] is False
+    assert {"audiense", "audience", "cache.size", "issuers[0].issuer"} <= set(paths)
+    assert all(problem["remedy"] for problem in report["problems"])
+
+
+def test_check_names_what_weakens(config: Path) -> None:
+    """Each weakening setting is a finding at its path, and fails the check."""
+    config.write_text(
+        "leeway = 120\n"
+        + CONFIG
+        + """\
+access_lifetime = 7200
+[routes]
+protect = "marked"
+[[issuers]]
+issuer = "http://127.0.0.1:8080"
+keys = "keys.json"
+algorithms = ["ES256"]
+allow_http = true
+profile = "legacy"
+[[issuers]]
+issuer = "https://other.example.test"
+secret = "Vr3nX8qLw2Zt7KpYb5HsD9mCf4GjA6Ue"
+algorithms = ["HS256"]
+"""
+    )
+    result = call("check", "--config", config, "--json")
+    report = json.loads(result.stdout)
+    paths = {finding["path"]: finding["level"] for finding in report["findings"]}
+    assert result.exit_code == 1
+    assert paths == {
+        "leeway": "warning",
+        "routes.protect": "note",
+        "tokens.access_lifetime": "warning",
+        "store.url": "note",
+        "audit.sink": "note",
+        "issuers[0].allow_http": "warning",
+        "issuers[0].profile": "warning",
+        "issuers[1].secret": "warning",
+        "issuers[1].algorithms": "note",
+    }
+
+
+def test_help_lists_every_command() -> None:
+    """The help names each command, and each loads."""
+    result = call("--help")
+    for name in ("check", "demo", "issue", "verify"):
+        assert f"  {name} " in result.stdout
+        assert call(name, "--help").exit_code == 0
