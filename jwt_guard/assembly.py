@@ -10,46 +10,43 @@ from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.profiles import PROFILES, RFC9068, ClaimPath, Profile
 from jwt_guard.tokens.verifier import TrustedIssuer
 
-__all__ = ["signing_keys", "trusted_issuers"]
+__all__ = ["assembled"]
 
 
-def signing_keys(config: Config) -> SigningKeys | None:
-    """Our own signing keys, if we issue tokens.
+def assembled(config: Config) -> tuple[SigningKeys | None, dict[str, TrustedIssuer]]:
+    """Our own signing keys, if we issue tokens, and every trusted issuer by its exact `iss`.
 
     Raises:
-        ConfigurationError: they cannot be loaded, or are too weak.
+        ConfigurationError: keys cannot be loaded, or are too weak; with all that are so.
     """
+    problems: list[Problem] = []
+    own = _signing_keys(config, problems)
+    trusted = _trusted_issuers(config, problems)
+    if problems:
+        raise ConfigurationError(*problems)
+    if config.tokens is not None and own is not None:
+        trusted[config.tokens.issuer] = _own(config, config.tokens.issuer, own)
+    return own, trusted
+
+
+def _signing_keys(config: Config, problems: list[Problem]) -> SigningKeys | None:
     if config.tokens is None:
         return None
     try:
         return SigningKeys.from_jwks(signing_document(config.tokens.signing_keys, config.base))
     except UnusableKeys as error:
-        raise ConfigurationError(
-            Problem(
-                path="tokens.signing_keys",
-                message=str(error),
-                remedy="make one with `jwt-guard keys generate`",
-            )
-        ) from None
+        remedy = "make one with `jwt-guard keys generate`"
+        problems.append(Problem(path="tokens.signing_keys", message=str(error), remedy=remedy))
+        return None
 
 
-def trusted_issuers(config: Config, own: SigningKeys | None) -> dict[str, TrustedIssuer]:
-    """Every issuer that the configuration trusts, by its exact `iss`; our own among them.
-
-    Raises:
-        ConfigurationError: the keys of one or more of them cannot be used.
-    """
+def _trusted_issuers(config: Config, problems: list[Problem]) -> dict[str, TrustedIssuer]:
     trusted: dict[str, TrustedIssuer] = {}
-    problems: list[Problem] = []
     for place, issuer in enumerate(config.issuers):
         try:
             trusted[issuer.issuer] = _trusted(config, issuer)
         except UnusableKeys as error:
             problems += _key_problems(f"issuers[{place}]", issuer, error)
-    if problems:
-        raise ConfigurationError(*problems)
-    if config.tokens is not None and own is not None:
-        trusted[config.tokens.issuer] = _own(config, config.tokens.issuer, own)
     return trusted
 
 

@@ -146,8 +146,8 @@ class IssuerConfig:
             if self.keys == "discover":
                 return [_of(at, "issuer", "is no URL to discover from", "set `keys` to a file")]
             return []
-        parts = urlsplit(url)
-        if parts.scheme == "https" or (self.allow_http and is_loopback_http(url)):
+        scheme, host = _url_parts(url)
+        if (scheme == "https" and host) or (self.allow_http and is_loopback_http(url)):
             return []
         return [
             _of(at, "keys", "is not an https URL", "use https, or allow_http for a loopback host")
@@ -156,8 +156,17 @@ class IssuerConfig:
 
 def is_loopback_http(url: str) -> bool:
     """Whether it is an http URL of this very host."""
-    parts = urlsplit(url)
-    return parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    scheme, host = _url_parts(url)
+    return scheme == "http" and host in {"127.0.0.1", "::1", "localhost"}
+
+
+def _url_parts(url: str) -> tuple[str, str | None]:
+    """Scheme and host; no scheme, where it cannot be read as a URL."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", None
+    return parts.scheme, parts.hostname
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -335,7 +344,7 @@ def _parsed(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise _unreadable(file, error.strerror or "cannot be read") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise _unreadable(file, f"is not TOML: {error}") from None
 
 
@@ -350,17 +359,21 @@ def _overruled(raw: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any
     for name in sorted(environ):
         if name.startswith(ENVIRONMENT_PREFIX):
             steps = name.removeprefix(ENVIRONMENT_PREFIX).lower().split("__")
-            _put(raw, steps, _typed(environ[name]))
+            table = _table_at(raw, steps[:-1])
+            if table is None:
+                raw[name] = environ[name]  # reported as what is no setting
+            else:
+                table[steps[-1]] = _typed(environ[name])
     return raw
 
 
-def _put(tables: dict[str, Any], steps: list[str], value: Any) -> None:
-    for step in steps[:-1]:
-        inner = tables.setdefault(step, {})
-        if not isinstance(inner, dict):
-            return
-        tables = inner
-    tables[steps[-1]] = value
+def _table_at(tables: dict[str, Any], steps: list[str]) -> dict[str, Any] | None:
+    """The table that these steps lead to; None where something else stands in the way."""
+    for step in steps:
+        tables = tables.setdefault(step, {})
+        if not isinstance(tables, dict):
+            return None
+    return tables
 
 
 def _typed(raw: str) -> Any:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jwt_guard.assembly import signing_keys, trusted_issuers
+from jwt_guard.assembly import assembled
 from jwt_guard.audit.observer import LogObserver, Observer
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
@@ -49,10 +49,10 @@ class Guard:
         self.config = config
         self.clock = clock
         self.observers: list[Observer] = [LogObserver()]
-        self.signing_keys: SigningKeys | None = signing_keys(config)
+        self.signing_keys, trusted = assembled(config)
         self.issuer = _token_issuer(config, self.signing_keys, clock)
         self.verifier = Verifier(
-            trusted_issuers(config, self.signing_keys),
+            trusted,
             cache_size=config.cache.size,
             max_token_size=config.max_token_size,
             clock=clock,

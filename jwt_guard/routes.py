@@ -14,7 +14,7 @@ class PathList:
     escaped slashes, dot segments) is never on the list.
 
     Raises:
-        ValueError: a pattern does not begin with a slash, or a star that is not all of its last segment.
+        ValueError: a pattern does not begin with a slash, or a star is not its whole last segment.
     """
 
     __slots__ = ("_exact", "_prefixes")

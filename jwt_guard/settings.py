@@ -166,9 +166,14 @@ def _kind(value: Any) -> str:
 
 def text(value: Any) -> str:
     """Text that is not empty."""
-    if not isinstance(value, str) or not value.strip():
+    if not isinstance(value, str) or not value.strip() or not _is_unicode(value):
         raise Mistake(f"is {_kind(value)}, or empty", "write text in quotes")
     return value
+
+
+def _is_unicode(value: str) -> bool:
+    """Whether it can be written down: Python's text may hold halves of characters."""
+    return value.isascii() or not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def boolean(value: Any) -> bool:
@@ -217,9 +222,10 @@ def names(value: Any) -> tuple[str, ...]:
     listed = [value] if isinstance(value, str) else value
     if not isinstance(listed, list | tuple) or not listed:
         raise Mistake(f"is {_kind(value)}, or empty", "write a name or a list of names")
-    if not all(isinstance(name, str) and name.strip() for name in listed):
-        raise Mistake("holds something that is no name", "write a list of names in quotes")
-    return tuple(listed)
+    try:
+        return tuple(text(name) for name in listed)
+    except Mistake:
+        raise Mistake("holds something that is no name", "write names in quotes") from None
 
 
 def paths(value: Any) -> tuple[str | tuple[str, ...], ...]:

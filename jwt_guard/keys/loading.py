@@ -23,9 +23,9 @@ from joserfc.errors import SecurityWarning
 from joserfc.jwk import JWKRegistry, OctKey
 
 from jwt_guard.errors import JWTGuardError
-from jwt_guard.keys.algorithms import ALGORITHMS, JoseKey, algorithms_for
+from jwt_guard.keys.algorithms import JoseKey, algorithms_for
 from jwt_guard.keys.keyset import KeySet, VerifyingKey
-from jwt_guard.keys.rules import weakness_of
+from jwt_guard.keys.rules import secret_weakness, weakness_of
 
 __all__ = [
     "Loaded",
@@ -35,12 +35,12 @@ __all__ = [
     "load_pem",
     "load_secret",
     "load_text",
+    "refuse_duplicates",
+    "refuse_mixture",
 ]
 
 MAX_KEYS = 200
 """More keys than any issuer publishes; a longer set is refused."""
-
-_LEAST_VARIETY = 10
 
 
 class UnusableKeys(JWTGuardError):
@@ -97,14 +97,16 @@ def load_jwks(document: Any, algorithms: Sequence[str], *, symmetric: bool = Fal
         UnusableKeys: it is no key set, no key of it can be used, it mixes secrets with public
             keys, or two keys share a `kid`.
     """
+    entries = _entries(document)
+    refuse_mixture(entries)
     usable: list[VerifyingKey] = []
     skipped: list[str] = []
-    for place, entry in enumerate(_entries(document)):
+    for place, entry in enumerate(entries):
         try:
             usable.append(_usable(import_jwk(entry), algorithms, symmetric=symmetric))
         except UnusableKeys as error:
             skipped.append(f"key {place}: {error}")
-    _refuse_ambiguity(usable)
+    refuse_duplicates(key.kid for key in usable)
     return _loaded(usable, skipped)
 
 
@@ -162,12 +164,23 @@ def _usable(key: JoseKey, algorithms: Sequence[str], *, symmetric: bool) -> Veri
     return VerifyingKey(kid=key.kid, algorithms=fitting, key=key)
 
 
-def _refuse_ambiguity(keys: Iterable[VerifyingKey]) -> None:
-    """Mixed and duplicate keys let a token choose how it is verified (RFC 8725bis 3.1)."""
-    keys = list(keys)
-    if len({isinstance(key.key, OctKey) for key in keys}) > 1:
+def refuse_mixture(entries: Iterable[Any]) -> None:
+    """A set of secrets and public keys would let a token choose between them.
+
+    Raises:
+        UnusableKeys: these JWKs are such a set (RFC 8725bis section 3.1).
+    """
+    if len({entry.get("kty") == "oct" for entry in entries if isinstance(entry, Mapping)}) > 1:
         raise UnusableKeys("secrets and public keys in one set")
-    repeated = [kid for kid, times in Counter(key.kid for key in keys).items() if times > 1 and kid]
+
+
+def refuse_duplicates(kids: Iterable[str | None]) -> None:
+    """Keys with one name would leave it to chance which of them verifies.
+
+    Raises:
+        UnusableKeys: an identifier occurs twice (RFC 7517 section 4.5).
+    """
+    repeated = [kid for kid, times in Counter(kids).items() if times > 1 and kid is not None]
     if repeated:
         raise UnusableKeys(f"{len(repeated)} `kid` used by several keys")
 
@@ -196,7 +209,7 @@ def load_pem(text: str, algorithms: Sequence[str]) -> Loaded:
 
 def _pem_blocks(text: str) -> list[bytes]:
     starts = text.split("-----BEGIN ")[1:]
-    return [f"-----BEGIN {block}".encode() for block in starts[:MAX_KEYS]]
+    return [f"-----BEGIN {block}".encode("utf-8", "replace") for block in starts[:MAX_KEYS]]
 
 
 def _pem_key(block: bytes) -> JoseKey:
@@ -228,13 +241,9 @@ def load_secret(secret: bytes, algorithms: Sequence[str]) -> Loaded:
         UnusableKeys: it is shorter than the hash (RFC 7518 section 3.2), has too little variety
             to be random, or is itself the text of a public key.
     """
-    least = max((ALGORITHMS[name].digest_size for name in algorithms), default=1)
-    if len(secret) < least:
-        raise UnusableKeys(
-            f"a secret of {len(secret)} bytes, shorter than the hash ({least} bytes)"
-        )
-    if len(set(secret)) < _LEAST_VARIETY:
-        raise UnusableKeys("a secret that is not random; take one from `jwt-guard keys`")
+    weakness = secret_weakness(secret, algorithms)
+    if weakness is not None:
+        raise UnusableKeys(weakness)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", SecurityWarning)  # raised for what resembles a key

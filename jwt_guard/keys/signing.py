@@ -9,7 +9,12 @@ from joserfc.jws import JWSRegistry
 
 from jwt_guard.keys.algorithms import ALGORITHMS, Algorithm, JoseKey
 from jwt_guard.keys.keyset import KeySet, VerifyingKey
-from jwt_guard.keys.loading import UnusableKeys, import_jwk
+from jwt_guard.keys.loading import (
+    UnusableKeys,
+    import_jwk,
+    refuse_duplicates,
+    refuse_mixture,
+)
 from jwt_guard.keys.rules import weakness_of
 
 __all__ = ["SigningKey", "SigningKeys", "generate_key"]
@@ -70,12 +75,16 @@ class SigningKeys:
         """Signing keys from a parsed JWK set of private keys, the one that signs first.
 
         Raises:
-            UnusableKeys: it is not one, or holds a key that is weak, public, or without `alg`.
+            UnusableKeys: it is not one, holds a key that is weak, public, or without `alg`, mixes
+                secrets with key pairs, or two keys share a `kid`.
         """
         entries = document.get("keys") if isinstance(document, Mapping) else None
         if not isinstance(entries, list) or not entries:
             raise UnusableKeys("not a JWK set with at least one key")
-        return cls([_signing_key(entry) for entry in entries])
+        refuse_mixture(entries)
+        keys = [_signing_key(entry) for entry in entries]
+        refuse_duplicates(key.kid for key in keys)
+        return cls(keys)
 
     @property
     def algorithms(self) -> tuple[str, ...]:

@@ -29,10 +29,15 @@ def key_source(issuer: IssuerConfig, base: Path) -> KeySource:
 
 def _loaded(issuer: IssuerConfig, base: Path) -> Loaded:
     if issuer.secret is not None:
-        return load_secret(referred(issuer.secret, base).encode(), issuer.algorithms)
+        return load_secret(_bytes(referred(issuer.secret, base)), issuer.algorithms)
     if isinstance(issuer.keys, Mapping):
         return load_jwks(issuer.keys, issuer.algorithms, symmetric=True)
     return load_text(_material(str(issuer.keys), base), issuer.algorithms)
+
+
+def _bytes(secret: str) -> bytes:
+    """A variable's bytes are its bytes, whether or not they are UTF-8 (PEP 383)."""
+    return secret.encode("utf-8", "surrogateescape")
 
 
 def _material(keys: str, base: Path) -> str:
@@ -57,16 +62,19 @@ def referred(value: str, base: Path) -> str:
 
 
 def _variable(name: str) -> str:
-    found = os.environ.get(name)
+    try:
+        found = os.environ.get(name)
+    except ValueError:  # no system can name a variable so
+        found = None
     if not found:
-        raise UnusableKeys(f"the environment variable {name} is not set")
+        raise UnusableKeys(f"the environment variable {name!r} is not set")
     return found
 
 
 def _content(file: Path) -> str:
     try:
         return file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise UnusableKeys(
             f"{file.name}: {getattr(error, 'strerror', None) or 'not text'}"
         ) from None
