@@ -1,0 +1,181 @@
+"""What the sample applications share: people, configuration, requirements, answers. No framework.
+
+An application makes its guard of `configuration(arguments().config)`, looks up in `REQUIREMENTS`
+what each route needs, and answers with the bodies that the functions here make.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from jwt_guard import Config, Principal, Requirement, fresh, role, scope, tenant
+from jwt_guard.config import TokensConfig
+from jwt_guard.keys.signing import generate_key
+
+__all__ = [
+    "AUDIENCE",
+    "HIERARCHY",
+    "ISSUER",
+    "REQUIREMENTS",
+    "Arguments",
+    "Person",
+    "arguments",
+    "configuration",
+    "default_config",
+    "invoices",
+    "me",
+    "people",
+    "ready",
+    "removed",
+    "reports",
+    "saved",
+    "welcome",
+]
+
+Body = dict[str, Any]
+"""An answer's body, as JSON types."""
+
+ISSUER = "https://sample.jwt-guard.example"
+"""Our own `iss`, unless a configuration file knows an issuer of that name."""
+
+AUDIENCE = "https://api.sample.jwt-guard.example"
+"""Whom tokens are for, unless a configuration file says otherwise."""
+
+HIERARCHY: Mapping[str, tuple[str, ...]] = {"admin": ("analyst",), "analyst": ("viewer",)}
+"""Which roles imply which, unless a configuration file says otherwise."""
+
+REQUIREMENTS: Mapping[str, Requirement | None] = {
+    "GET /me": None,
+    "GET /reports": role("analyst"),
+    "POST /reports": scope("reports:write"),
+    "DELETE /admin/users/{id}": role("admin") & fresh(minutes=5),
+    "GET /tenants/{tenant}/invoices": tenant(path="tenant"),
+    "GET /stream": None,
+    "WS /ws": None,
+}
+"""What each protected route asks of a verified caller; None where being verified is enough."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Somebody who may log in. The password is the name followed by `-demo`."""
+
+    name: str
+    roles: tuple[str, ...]
+    tenant: str
+    scopes: tuple[str, ...] = ()
+
+
+def people() -> dict[str, Person]:
+    """Everybody whom the sample applications know, by name."""
+    everybody = (
+        Person(name="ada", roles=("admin",), tenant="acme"),
+        Person(name="grace", roles=("analyst",), tenant="acme", scopes=("reports:write",)),
+        Person(name="linus", roles=("viewer",), tenant="acme"),
+        Person(name="eve", roles=("admin",), tenant="globex"),
+    )
+    return {person.name: person for person in everybody}
+
+
+def default_config() -> dict[str, Any]:
+    """A configuration that trusts only the application itself, by a key made just now."""
+    return {
+        "audience": AUDIENCE,
+        "roles": {"hierarchy": {name: list(below) for name, below in HIERARCHY.items()}},
+        "routes": {"protect": "all"},
+        "tokens": {"issuer": ISSUER, "signing_keys": _new_keys()},
+    }
+
+
+def configuration(file: str | Path | None = None) -> Config:
+    """The configuration of a sample application.
+
+    Args:
+        file: a TOML file whose audience and issuers hold. Tokens of our own are added where it
+            has none, and the sample's hierarchy of roles where it has none.
+
+    Raises:
+        ConfigurationError: with every mistake that the file holds.
+    """
+    if file is None:
+        return Config.load(default_config())
+    read = Config.load(file)
+    roles = read.roles
+    if not roles.hierarchy:
+        roles = replace(roles, hierarchy=dict(HIERARCHY))
+    return replace(read, roles=roles, tokens=read.tokens or _own_tokens(read))
+
+
+def _own_tokens(config: Config) -> TokensConfig:
+    trusted = {issuer.issuer for issuer in config.issuers}
+    names = (f"{ISSUER}/{number}" if number else ISSUER for number in count())
+    free = next(name for name in names if name not in trusted)
+    return TokensConfig(issuer=free, signing_keys=_new_keys())
+
+
+def _new_keys() -> dict[str, Any]:
+    return {"keys": [generate_key("ES256")]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """How a sample application is to be started. Port 0 is any free one."""
+
+    host: str
+    port: int
+    config: Path | None
+
+
+def arguments(argv: Sequence[str] | None = None) -> Arguments:
+    """The command line: `--host`, `--port`, `--config`."""
+    parser = argparse.ArgumentParser(description="A sample application of jwt_guard.")
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="0 for any free one")
+    parser.add_argument("--config", type=Path, help="a jwt_guard.toml, trusted beside our own")
+    given = parser.parse_args(argv)
+    return Arguments(host=given.host, port=given.port, config=given.config)
+
+
+def ready(host: str, port: int) -> None:
+    """Say where we are served: the one line that a sample application prints."""
+    name = f"[{host}]" if ":" in host else host
+    print(f"http://{name}:{port}", file=sys.stderr, flush=True)
+
+
+def welcome() -> Body:
+    """GET /public."""
+    return {"message": "Everybody may read this."}
+
+
+def me(principal: Principal) -> Body:
+    """GET /me."""
+    return {
+        "subject": principal.subject,
+        "roles": sorted(principal.roles),
+        "scopes": sorted(principal.scopes),
+        "tenant": principal.tenant,
+    }
+
+
+def reports() -> Body:
+    """GET /reports."""
+    return {"reports": [{"id": 1, "title": "Revenue"}, {"id": 2, "title": "Churn"}]}
+
+
+def saved() -> Body:
+    """POST /reports, with status 201."""
+    return {"saved": True}
+
+
+def removed(user_id: str) -> Body:
+    """DELETE /admin/users/{id}."""
+    return {"removed": user_id}
+
+
+def invoices(tenant_name: str) -> Body:
+    """GET /tenants/{tenant}/invoices."""
+    return {"tenant": tenant_name, "invoices": [{"id": 1, "amount": "120.00"}]}
