@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -20,10 +21,11 @@ _KEYS = {"keys": [_KEY.as_dict(private=False)]}
 
 
 @pytest.fixture
-def server(faulty_server: FaultyServer) -> FaultyServer:
-    """The faulty server with one good key."""
-    faulty_server.jwks = _KEYS
-    return faulty_server
+def server() -> Iterator[FaultyServer]:
+    """A faulty server with one good key."""
+    with FaultyServer() as running:
+        running.jwks = _KEYS
+        yield running
 
 
 def _get(url: str, timeout: float = 5) -> httpx2.Response:
