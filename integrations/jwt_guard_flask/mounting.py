@@ -1,0 +1,45 @@
+"""The routes that the library brings, as a blueprint."""
+
+from collections.abc import Callable, Iterable
+
+from flask import Blueprint, Response, request
+
+from jwt_guard.endpoints import Endpoint
+from jwt_guard.errors import Refusal
+from jwt_guard.flow import run
+from jwt_guard.guard import Guard
+from jwt_guard_flask.admission import current_view, response_of
+from jwt_guard_flask.marks import public
+
+__all__ = ["blueprint"]
+
+
+def blueprint(guard: Guard, endpoints: Iterable[Endpoint], *, name: str = "jwt_guard") -> Blueprint:
+    """A blueprint with these endpoints, all public: they check for themselves.
+
+    Args:
+        guard: the guard that the endpoints speak for.
+        endpoints: such as `jwt_guard.endpoints.well_known()`.
+        name: the blueprint's name.
+    """
+    made = Blueprint(name, __name__)
+    for endpoint in endpoints:
+        made.add_url_rule(
+            endpoint.path.replace("{", "<").replace("}", ">"),
+            endpoint.name,
+            _view(guard, endpoint),
+            methods=[endpoint.method],
+            provide_automatic_options=False,
+        )
+    return made
+
+
+def _view(guard: Guard, endpoint: Endpoint) -> Callable[..., Response]:
+    @public
+    def view(**path_params: str) -> Response:
+        try:
+            return response_of(run(endpoint.handle(guard, current_view(), request.get_data())))
+        except Refusal as refusal:
+            return response_of(guard.reply(refusal))
+
+    return view
