@@ -1,7 +1,7 @@
 """A tour of good and bad requests: what is sent, and what every framework must answer."""
 
 import time
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +12,13 @@ import msgspec
 from jwt_guard.keys.signing import SigningKey, SigningKeys, generate_key
 from jwt_guard.tokens.issuer import TokenIssuer, sign
 from sample_apps.servers import RunningApp
-from sample_apps.shared import PEOPLE, Person
+from sample_apps.shared import Person, people
 
 __all__ = ["Answer", "Step", "Stop", "tour", "walk"]
 
 Headers = list[tuple[str, str]]
+
+_PEOPLE = people()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +140,9 @@ class _Forger:
         )
 
     def claims(self, **changes: Any) -> dict[str, Any]:
-        _, payload, _ = self.good(PEOPLE["ada"]).split(".")
+        _, payload, _ = self.good(_PEOPLE["ada"]).split(".")
         padded = payload + "=" * (-len(payload) % 4)
-        claims = msgspec.json.decode(_decoded(padded)) | changes
+        claims = msgspec.json.decode(urlsafe_b64decode(padded)) | changes
         return {name: value for name, value in claims.items() if value is not None}
 
     def signed(self, *, key: SigningKey | None = None, typ: str = "at+jwt", **changes: Any) -> str:
@@ -150,14 +152,8 @@ class _Forger:
         return f"{_segment({'alg': 'none', 'typ': 'at+jwt'})}.{_segment(self.claims())}."
 
     def edited(self) -> str:
-        header, _, signature = self.good(PEOPLE["linus"]).split(".")
+        header, _, signature = self.good(_PEOPLE["linus"]).split(".")
         return f"{header}.{_segment(self.claims(sub='linus'))}.{signature}"
-
-
-def _decoded(text: str) -> bytes:
-    from base64 import urlsafe_b64decode
-
-    return urlsafe_b64decode(text)
 
 
 def _segment(value: dict[str, Any]) -> str:
@@ -179,25 +175,25 @@ def _with(token: str) -> Headers:
 
 
 def _good_stops(forger: _Forger) -> Iterator[Stop]:
-    tokens = {name: _with(forger.good(person)) for name, person in PEOPLE.items()}
-    visits = [
-        ("a public route needs nothing", "GET", "/public", []),
-        ("ada is known by her token", "GET", "/me", tokens["ada"]),
-        ("an analyst reads reports", "GET", "/reports", tokens["grace"]),
-        ("an admin may do what an analyst may", "GET", "/reports", tokens["ada"]),
-        ("the scope reports:write lets grace write", "POST", "/reports", tokens["grace"]),
-        ("an admin who has just logged in", "DELETE", "/admin/users/7", tokens["ada"]),
-        ("linus reads his own tenant", "GET", "/tenants/acme/invoices", tokens["linus"]),
-        ("our public keys", "GET", "/.well-known/jwks.json", []),
-        ("what we say of this API", "GET", "/.well-known/oauth-protected-resource", []),
+    tokens = {name: _with(forger.good(person)) for name, person in _PEOPLE.items()}
+    visits: list[tuple[str, str, str, Headers, int]] = [
+        ("a public route needs nothing", "GET", "/public", [], 200),
+        ("ada is known by her token", "GET", "/me", tokens["ada"], 200),
+        ("an analyst reads reports", "GET", "/reports", tokens["grace"], 200),
+        ("an admin may do what an analyst may", "GET", "/reports", tokens["ada"], 200),
+        ("the scope reports:write lets grace write", "POST", "/reports", tokens["grace"], 201),
+        ("an admin who has just logged in", "DELETE", "/admin/users/7", tokens["ada"], 200),
+        ("linus reads his own tenant", "GET", "/tenants/acme/invoices", tokens["linus"], 200),
+        ("our public keys", "GET", "/.well-known/jwks.json", [], 200),
+        ("what we say of this API", "GET", "/.well-known/oauth-protected-resource", [], 200),
     ]
-    for title, method, path, headers in visits:
-        yield Stop(title=title, method=method, path=path, headers=headers, status=200)
+    for title, method, path, headers, status in visits:
+        yield Stop(title=title, method=method, path=path, headers=headers, status=status)
 
 
 def _denied_stops(forger: _Forger) -> Iterator[Stop]:
-    tokens = {name: _with(forger.good(person)) for name, person in PEOPLE.items()}
-    stale = _with(forger.good(PEOPLE["ada"], auth_time=int(time.time()) - 3600))
+    tokens = {name: _with(forger.good(person)) for name, person in _PEOPLE.items()}
+    stale = _with(forger.good(_PEOPLE["ada"], auth_time=int(time.time()) - 3600))
     scope = "insufficient_scope"
     step_up = "insufficient_user_authentication"
     visits: list[tuple[str, str, str, Headers, int, str | None]] = [
@@ -220,7 +216,7 @@ def _bad_stops(forger: _Forger) -> Iterator[Stop]:
     now = int(time.time())
     stranger = SigningKeys.from_jwks({"keys": [generate_key(forger.key.algorithm)]}).current
     impostor = SigningKey(kid=forger.key.kid, algorithm=stranger.algorithm, key=stranger.key)
-    good = forger.good(PEOPLE["ada"])
+    good = forger.good(_PEOPLE["ada"])
     bad_tokens: list[tuple[str, Callable[[], str]]] = [
         ("text that is no token", lambda: "hello"),
         ("expired a second ago", lambda: forger.signed(exp=now - 1)),
