@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from jwt_guard.assembly import assembled
-from jwt_guard.audit.observer import LogObserver, Observer
+from jwt_guard.audit.observer import LogObserver, Observer, settle
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
 from jwt_guard.errors import Reason, Refusal
@@ -99,11 +99,27 @@ class Guard:
         try:
             principal = yield from self._authenticated(view)
         except Refusal as refusal:
-            if refusal.reason is not Reason.TOKEN_MISSING:
-                self._tell("refused", refusal, view)
-            return Outcome(refusal=refusal)
-        self._tell("authenticated", principal, view)
+            failed = yield from self._told(refusal, view)
+            return Outcome(refusal=failed)
+        try:
+            for observer in self.observers:
+                pending = observer.authenticated(principal, view)
+                if pending is not None:
+                    yield from pending
+        except Refusal as unrecorded:
+            return Outcome(refusal=unrecorded)
         return Outcome(principal=principal)
+
+    def _told(self, refusal: Refusal, view: RequestView) -> Flow[Refusal]:
+        """The refusal that counts; a missing token is told only where one is asked for."""
+        if refusal.reason is Reason.TOKEN_MISSING:
+            return refusal
+        try:
+            for observer in self.observers:
+                yield from observer.refused(refusal, view) or ()
+        except Refusal as unrecorded:
+            return unrecorded
+        return refusal
 
     def _authenticated(self, view: RequestView) -> Flow[Principal]:
         token = bearer_token(view)
@@ -139,7 +155,8 @@ class Guard:
             if optional and _may_be_anonymous(refusal, bad_token):
                 return None
             if refusal.reason is Reason.TOKEN_MISSING:
-                self._tell("refused", refusal, view)
+                for observer in self.observers:
+                    settle(observer.refused(refusal, view))
             raise refusal
         if requirement is not None:
             self.authorize(outcome.principal, requirement, view.path_params, view=view)
@@ -162,7 +179,7 @@ class Guard:
         refusal = requirement.check(context)
         if refusal is not None:
             for observer in self.observers:
-                observer.denied(refusal, principal, view)
+                settle(observer.denied(refusal, principal, view))
             raise refusal
 
     def recheck(self, principal: Principal) -> Flow[None]:
@@ -188,10 +205,6 @@ class Guard:
             "authorization_servers": issuers + own,
             "bearer_methods_supported": ["header"],
         }
-
-    def _tell(self, what: Literal["authenticated", "refused"], *facts: Any) -> None:
-        for observer in self.observers:
-            getattr(observer, what)(*facts)
 
     def __repr__(self) -> str:
         return f"Guard(issuers={len(self.config.issuers)})"
