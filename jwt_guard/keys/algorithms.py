@@ -36,18 +36,14 @@ class Algorithm:
 
     def fits(self, key: JoseKey) -> bool:
         """Whether the key's type, curve, `alg` and `use` let it serve this algorithm."""
-        return (
-            key.key_type == self.key_type
-            and (not self.curves or getattr(key, "curve_name", None) in self.curves)
-            and key.alg in _NAMES_OF_KEY_ALG.get(self.name, {None, self.name})
-        )
-
-
-_NAMES_OF_KEY_ALG = {
-    "EdDSA": {None, "EdDSA", "Ed25519", "Ed448"},
-    "Ed25519": {None, "EdDSA", "Ed25519"},
-    "Ed448": {None, "EdDSA", "Ed448"},
-}
+        if key.key_type != self.key_type:
+            return False
+        curve = getattr(key, "curve_name", None)
+        if self.curves and curve not in self.curves:
+            return False
+        # RFC 9864 named by their curves what RFC 8037 had called EdDSA.
+        names = {"EdDSA", curve} if self.key_type == "OKP" else {self.name}
+        return key.alg is None or key.alg in names
 
 
 def _table() -> Iterable[Algorithm]:

@@ -7,7 +7,7 @@ advises, unless nothing is left or the set as a whole is ambiguous.
 
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,14 +142,19 @@ def import_jwk(entry: Any) -> JoseKey:
 
 def _imported(entry: Mapping[str, Any]) -> JoseKey:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SecurityWarning)  # our own rules say more
-            key = JWKRegistry.import_key(dict(entry))
+        key = _without_warnings(JWKRegistry.import_key, dict(entry))
         if not isinstance(key, OctKey):
             key.public_key  # noqa: B018 - numbers that are no key are noticed only here
     except Exception as error:  # noqa: BLE001 - whatever joserfc and cryptography raise
         raise UnusableKeys(f"malformed or unsupported ({type(error).__name__})") from None
     return key
+
+
+def _without_warnings(function: Callable[..., JoseKey], *arguments: Any) -> JoseKey:
+    """joserfc warns of what our own rules refuse."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SecurityWarning)
+        return function(*arguments)
 
 
 def _usable(key: JoseKey, algorithms: Sequence[str], *, symmetric: bool) -> VerifyingKey:
@@ -220,7 +225,7 @@ def _pem_key(block: bytes) -> JoseKey:
         raise UnusableKeys(f"unreadable ({type(error).__name__})") from None
     for key_type in ("RSA", "EC", "OKP"):
         try:
-            return JWKRegistry.import_key(pem, key_type)
+            return _without_warnings(JWKRegistry.import_key, pem, key_type)
         except Exception:  # noqa: BLE001, S112 - not of this type
             continue
     raise UnusableKeys("of a type that signs no token")

@@ -62,10 +62,7 @@ def referred(value: str, base: Path) -> str:
 
 
 def _variable(name: str) -> str:
-    try:
-        found = os.environ.get(name)
-    except ValueError:  # no system can name a variable so
-        found = None
+    found = os.environ.get(name)
     if not found:
         raise UnusableKeys(f"the environment variable {name!r} is not set")
     return found

@@ -1,0 +1,365 @@
+"""A configuration is read whole, or every mistake in it is reported with its place and remedy."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from jwt_guard import Config, ConfigurationError, Guard, Problem
+from jwt_guard.config import is_loopback_http
+from jwt_guard.settings import Mistake, integer, names, path, paths, seconds, table, text
+from tests.support.tokens import AUDIENCE, ISSUER, configuration, jwks, mint, private_jwk
+from tests.support.verdicts import key_problems, problems
+
+TOML = """
+audience = "https://api.example.test"
+
+[[issuers]]
+issuer = "https://issuer.example.test"
+keys = "keys.json"
+algorithms = ["ES256"]
+"""
+
+
+def _issuer(**changes: Any) -> dict[str, Any]:
+    (issuer,) = configuration()["issuers"]
+    return configuration(issuers=[{**issuer, **changes}])
+
+
+def _paths(found: tuple[Problem, ...]) -> list[str]:
+    return [problem.path for problem in found]
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A configuration file whose keys stand beside it."""
+    (tmp_path / "keys.json").write_text(json.dumps(jwks()), encoding="utf-8")
+    written = tmp_path / "jwt_guard.toml"
+    written.write_text(TOML, encoding="utf-8")
+    return written
+
+
+def test_a_small_mapping_is_enough() -> None:
+    """Audience and one issuer suffice; all else has a default that is safe."""
+    config = Config.load(configuration())
+    assert config.audience == (AUDIENCE,)
+    assert (config.leeway, config.max_token_age, config.max_token_size) == (0.0, None, 16_384)
+    assert config.routes.protect == "all"
+    assert config.routes.public == ()
+    assert config.tokens is None
+    assert config.issuers[0].profile == "rfc9068"
+    assert config.cache.size == 10_000
+
+
+def test_a_config_is_answered_as_it_is() -> None:
+    """Loading a `Config` gives the very same one."""
+    config = Config.load(configuration())
+    assert Config.load(config) is config
+
+
+def test_any_mapping_will_do() -> None:
+    """Mappings that are no dicts are read as well, at the top and below."""
+    raw = configuration(cache=MappingProxyType({"size": 5}))
+    assert Config.load(MappingProxyType(raw)).cache.size == 5
+
+
+def test_keys_of_a_file_stand_relative_to_it(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever the process stands, relative paths start from the configuration's folder."""
+    monkeypatch.chdir("/")
+    assert Guard.from_config(str(file)).verify(mint()).subject == "ada"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("JWT_GUARD__CACHE__SIZE", "0", lambda c: c.cache.size == 0),
+        ("JWT_GUARD__REALM", "inner", lambda c: c.realm == "inner"),
+        ("JWT_GUARD__LEEWAY", "5", lambda c: c.leeway == 5.0),
+        ("JWT_GUARD__COOKIES__ENABLED", "true", lambda c: c.cookies.enabled is True),
+        ("JWT_GUARD__ROUTES__PUBLIC", '["/health"]', lambda c: c.routes.public == ("/health",)),
+        ("JWT_GUARD__AUDIENCE", "a b", lambda c: c.audience == ("a b",)),
+    ],
+)
+def test_the_environment_overrules_the_file(file: Path, name: str, value: str, read: Any) -> None:
+    """A variable counts as a TOML value where it is one, else as text."""
+    assert read(Config.load(file, environ={name: value, "OTHER": "1"}))
+
+
+def test_the_process_environment_is_the_default(
+    file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `environ` the variables of the process count; a mapping is taken as it stands."""
+    monkeypatch.setenv("JWT_GUARD__CACHE__SIZE", "7")
+    assert Config.load(file).cache.size == 7
+    assert Config.load(configuration()).cache.size == 10_000
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["JWT_GUARD__ISSUERS__0__KEYS", "JWT_GUARD__AUDIENCE__X", "JWT_GUARD__", "JWT_GUARD__NOPE"],
+)
+def test_a_variable_that_leads_nowhere_is_a_mistake(file: Path, name: str) -> None:
+    """An override that would be without effect is reported, never ignored."""
+    with pytest.raises(ConfigurationError) as caught:
+        Config.load(file, environ={name: "x"})
+    (problem,) = caught.value.problems
+    assert problem.message == "is not a setting"
+
+
+def test_every_mistake_is_reported_at_once() -> None:
+    """Nine mistakes in nine places give nine problems, each with path, message and remedy."""
+    found = problems(
+        {
+            "leeway": 301,
+            "leway": 5,
+            "issuers": [
+                {"issuer": " x", "keys": "k.json", "algorithms": ["none"]},
+                {"issuer": "y", "algorithms": ["HS256", "RS256"], "allow_http": "yes"},
+            ],
+            "roles": {"hierarchy": {"admin": 5}},
+            "cache": [],
+        }
+    )
+    assert _paths(found) == [
+        "leway",
+        "audience",
+        "leeway",
+        "issuers[0].issuer",
+        "issuers[0].algorithms",
+        "issuers[1].algorithms",
+        "issuers[1].allow_http",
+        "roles.hierarchy",
+        "cache",
+    ]
+    assert all(problem.message and problem.remedy for problem in found)
+    text_of_all = str(ConfigurationError(*found))
+    assert "9 problem(s)" in text_of_all
+    assert all(str(problem) in text_of_all for problem in found)
+
+
+@pytest.mark.parametrize(
+    ("raw", "path", "remedy"),
+    [
+        (configuration(audiences="x"), "audiences", "did you mean `audience`?"),
+        (configuration(cache={"sise": 1}), "cache.sise", "did you mean `size`?"),
+        (_issuer(algoritms=["RS256"]), "issuers[0].algoritms", "did you mean `algorithms`?"),
+        (configuration(cache={"qqqq": 1}), "cache.qqqq", "one of size"),
+        (configuration(**{"": 1}), "", "one of audience"),
+    ],
+)
+def test_an_unknown_key_comes_with_a_suggestion(raw: Any, path: str, remedy: str) -> None:
+    """The nearest known key is named, or all of them."""
+    (problem,) = problems(raw)
+    assert problem.path == (path or "(top)")
+    assert problem.message == "is not a setting"
+    assert problem.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("raw", "path"),
+    [
+        ({}, "audience"),
+        (configuration(audience=""), "audience"),
+        (configuration(audience=[]), "audience"),
+        (configuration(audience=[1]), "audience"),
+        (configuration(audience={}), "audience"),
+        (configuration(audience="\ud800"), "audience"),
+        (configuration(leeway=-1), "leeway"),
+        (configuration(leeway=True), "leeway"),
+        (configuration(leeway=float("nan")), "leeway"),
+        (configuration(leeway="5"), "leeway"),
+        (configuration(max_token_age=0), "max_token_age"),
+        (configuration(max_token_size=255), "max_token_size"),
+        (configuration(max_token_size=1.5), "max_token_size"),
+        (configuration(max_token_size=True), "max_token_size"),
+        (configuration(realm=5), "realm"),
+        (configuration(realm="\ud800"), "realm"),
+        (configuration(issuers=[]), "issuers"),
+        (configuration(issuers={}), "issuers"),
+        (configuration(issuers="x"), "issuers"),
+        (configuration(issuers=["x"]), "issuers[0]"),
+        (configuration(issuers=b"x"), "issuers[0]"),
+        (configuration(issuers=configuration()["issuers"] * 2), "issuers"),
+        (_issuer(issuer="https://x.test#y"), "issuers[0].issuer"),
+        (_issuer(issuer="x "), "issuers[0].issuer"),
+        (_issuer(issuer=5), "issuers[0].issuer"),
+        (_issuer(keys=5), "issuers[0].keys"),
+        (_issuer(keys=None), "issuers[0].keys"),
+        (_issuer(secret="x"), "issuers[0].keys"),
+        (_issuer(keys="http://issuer.example.test/jwks"), "issuers[0].keys"),
+        (_issuer(keys="http://127.0.0.1/jwks"), "issuers[0].keys"),
+        (_issuer(keys="http://[", allow_http=True), "issuers[0].keys"),
+        (_issuer(keys="https://"), "issuers[0].keys"),
+        (_issuer(keys="ftp://x/jwks"), "issuers[0].keys"),
+        (_issuer(keys="file:///etc/keys"), "issuers[0].keys"),
+        (_issuer(keys="http://example.test/", allow_http=True), "issuers[0].keys"),
+        (_issuer(keys="discover", issuer="no-url"), "issuers[0].issuer"),
+        (_issuer(keys="discover", issuer="http://x.test"), "issuers[0].keys"),
+        (_issuer(algorithms=[]), "issuers[0].algorithms"),
+        (_issuer(algorithms=["none"]), "issuers[0].algorithms"),
+        (_issuer(algorithms=["NONE"]), "issuers[0].algorithms"),
+        (_issuer(algorithms=["es256"]), "issuers[0].algorithms"),
+        (_issuer(algorithms=["RSA1_5"]), "issuers[0].algorithms"),
+        (_issuer(algorithms=["HS256", "ES256"]), "issuers[0].algorithms"),
+        (_issuer(profile="rfc9069"), "issuers[0].profile"),
+        (_issuer(profile=5), "issuers[0].profile"),
+        (_issuer(clients=[]), "issuers[0].clients"),
+        (_issuer(client_subjects="no"), "issuers[0].client_subjects"),
+        (configuration(roles={"claims": "roles"}), "roles.claims"),
+        (configuration(roles={"claims": [5]}), "roles.claims"),
+        (configuration(roles={"hierarchy": []}), "roles.hierarchy"),
+        (configuration(roles={"hierarchy": {"": ["x"]}}), "roles.hierarchy"),
+        (configuration(tenants={"claim": 5}), "tenants.claim"),
+        (configuration(routes={"protect": "some"}), "routes.protect"),
+        (configuration(routes={"public": ["health"]}), "routes.public"),
+        (configuration(routes={"public": ["/a*b"]}), "routes.public"),
+        (configuration(routes={"public": ["/a*"]}), "routes.public"),
+        (configuration(routes={"public": ["/*/a/*"]}), "routes.public"),
+        (configuration(tokens={}), "tokens.issuer"),
+        (configuration(tokens=5), "tokens"),
+        (configuration(cookies={"enabled": 1}), "cookies.enabled"),
+        (configuration(cache={"size": -1}), "cache.size"),
+        (configuration(audit={"sink": ""}), "audit.sink"),
+        (configuration(store={"url": 5}), "store.url"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_value_is_named_by_its_path(raw: Mapping[str, Any], path: str) -> None:
+    """Types are taken literally, bounds are kept, unsafe values are refused."""
+    assert path in _paths(problems(raw))
+
+
+def test_a_secret_goes_with_hmac_only() -> None:
+    """A secret beside a public-key algorithm is a mistake, and no value is quoted."""
+    raw = _issuer()
+    raw["issuers"][0].pop("keys")
+    raw["issuers"][0]["secret"] = "the-very-secret-value"
+    (problem,) = problems(raw)
+    assert problem.path == "issuers[0].secret"
+    assert "the-very-secret-value" not in str(problem)
+
+
+def test_nobody_trusted_is_a_mistake() -> None:
+    """A configuration with neither issuers nor tokens of our own guards nothing."""
+    (problem,) = problems({"audience": "x"})
+    assert (problem.path, problem.message) == ("issuers", "trusts nobody")
+
+
+def test_our_own_issuer_counts_among_the_trusted() -> None:
+    """The same name in `[tokens]` and `[[issuers]]` is named twice."""
+    tokens = {"issuer": ISSUER, "signing_keys": {"keys": [private_jwk()]}}
+    (problem,) = problems(configuration(tokens=tokens))
+    assert problem.message == f"names {ISSUER} twice"
+
+
+@pytest.mark.parametrize(
+    ("keys", "issuer"),
+    [
+        ("https://issuer.example.test/jwks", ISSUER),
+        ("http://localhost:8080/jwks", ISSUER),
+        ("http://127.0.0.1/jwks", ISSUER),
+        ("http://[::1]:1/jwks", ISSUER),
+        ("discover", "https://issuer.example.test"),
+        ("discover", "http://localhost:9"),
+        (Path("keys.json"), ISSUER),
+        ("env:KEYS", ISSUER),
+    ],
+)
+def test_keys_may_stand_in_many_places(keys: Any, issuer: str) -> None:
+    """URLs of https, loopback ones where allowed, discovery, files and variables all read."""
+    config = Config.load(_issuer(keys=keys, issuer=issuer, allow_http=True))
+    assert config.issuers[0].keys == str(keys)
+
+
+def test_only_this_host_is_loopback() -> None:
+    """Names that merely begin like the loopback are not it."""
+    assert is_loopback_http("http://127.0.0.1:80/x")
+    assert not is_loopback_http("https://127.0.0.1/x")
+    assert not is_loopback_http("http://127.0.0.1.evil.test/x")
+    assert not is_loopback_http("http://localhost@evil.test/x")
+    assert not is_loopback_http("http://[/")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"audience = ", "is not TOML"),
+        (b"\xff", "is not TOML"),
+        (b"a = " + b"[" * 100_000, "is not TOML"),
+        (None, "No such file"),
+    ],
+    ids=["half", "no utf-8", "deep", "no file"],
+)
+def test_an_unreadable_file_is_one_problem(
+    tmp_path: Path, content: bytes | None, message: str
+) -> None:
+    """The file's path, what is wrong, and no other exception."""
+    at = tmp_path / "x.toml"
+    if content is not None:
+        at.write_bytes(content)
+    (problem,) = problems(at)
+    assert problem.path == str(at)
+    assert problem.message.startswith(message)
+
+
+def test_a_path_that_no_system_has_is_a_problem() -> None:
+    """A null byte in the path is a mistake like another."""
+    (problem,) = problems("a\0b")
+    assert problem.remedy == "give the path of a TOML file"
+
+
+def test_all_unusable_keys_are_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own and every issuer's, by path, without their values."""
+    monkeypatch.delenv("NOT_SET", raising=False)
+    raw = configuration(
+        issuers=[
+            {"issuer": "a", "keys": "missing.json", "algorithms": ["RS256"]},
+            {"issuer": "b", "keys": jwks("ES256"), "algorithms": ["RS256"]},
+            {"issuer": "c", "secret": "env:NOT_SET", "algorithms": ["HS256"]},
+            {"issuer": "d", "secret": "short", "algorithms": ["HS512"]},
+            {"issuer": "e", "keys": "a\0b", "algorithms": ["RS256"]},
+        ],
+        tokens={"issuer": "own", "signing_keys": "{}"},
+    )
+    found = key_problems(raw)
+    assert _paths(found) == [
+        "tokens.signing_keys",
+        "issuers[0].keys",
+        "issuers[1].keys",
+        "issuers[2].secret",
+        "issuers[3].secret",
+        "issuers[4].keys",
+    ]
+    assert "short" not in found[4].message.replace("shorter", "")
+    assert "64 bytes" in found[4].message
+
+
+@pytest.mark.parametrize(
+    ("reader", "good", "bad"),
+    [
+        (text, "x", ["", " ", 5, None, [], b"x", "\udfff"]),
+        (names, ["x"], [[], "", [""], [None], {}, None, 5]),
+        (path, ["a", "b"], ["", [], 5]),
+        (paths, ["a", ["b", "c"]], ["a", [], [5], None]),
+        (integer(1, 3), 3, [0, 4, 1.0, True, "1", None]),
+        (seconds(1, 3), 1.5, [0.9, 3.1, True, "1", None, float("nan"), float("inf"), 10**400]),
+        (table(names), {"a": ["b"]}, [[], {"a": 5}, {5: "b"}, None]),
+    ],
+)
+def test_readers_take_what_they_say(reader: Any, good: Any, bad: list[Any]) -> None:
+    """Each reader takes its kind of value and refuses all others as a `Mistake`."""
+    reader(good)
+    for value in bad:
+        with pytest.raises(Mistake) as caught:
+            reader(value)
+        assert caught.value.remedy
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    """Keys that point at a folder are a problem of theirs."""
+    (problem,) = key_problems(_issuer(keys=os.fspath(tmp_path)))
+    assert problem.path == "issuers[0].keys"
