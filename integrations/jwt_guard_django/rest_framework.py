@@ -1,0 +1,71 @@
+"""For Django REST framework: the caller as its `request.user`, and permissions.
+
+REST_FRAMEWORK = {
+"DEFAULT_AUTHENTICATION_CLASSES": ["jwt_guard_django.rest_framework.JWTAuthentication"],
+}
+"""
+
+from typing import Any
+
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from jwt_guard.errors import Reason, Refusal
+from jwt_guard.flow import run
+from jwt_guard.principal import Principal
+from jwt_guard.requirements import Requirement
+from jwt_guard_django.admission import Rule, admit
+from jwt_guard_django.guards import get_guard
+
+__all__ = ["JWTAuthentication", "Requires"]
+
+
+class JWTAuthentication(BaseAuthentication):
+    """Authenticates by the token that the middleware has verified.
+
+    A subclass may name another guard.
+    """
+
+    guard = "default"
+
+    def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
+        """The user and the principal; None where the request bears no token.
+
+        Raises:
+            Refusal: the token is bad; the middleware answers.
+        """
+        principal = run(admit(request._request, Rule(guard=self.guard, optional=True)))
+        return None if principal is None else (request._request.user, principal)
+
+    def authenticate_header(self, request: Request) -> str:
+        """The challenge, without which the framework would answer 403 instead of 401."""
+        reply = get_guard(self.guard).reply(Refusal(Reason.TOKEN_MISSING))
+        return dict(reply.headers)["WWW-Authenticate"]
+
+
+class Requires(BasePermission):
+    """A permission of a requirement: `permission_classes = [Requires(role("admin"))]`.
+
+    Combine requirements with `& | ~`, rather than permissions.
+
+    Args:
+        requirement: what is asked besides being verified.
+        guard: the name of the guard that is asked.
+    """
+
+    def __init__(self, requirement: Requirement | None = None, *, guard: str = "default") -> None:
+        self._rule = Rule(requirement=requirement, guard=guard)
+
+    def __call__(self) -> "Requires":
+        """Itself: the framework calls what it is given, expecting classes."""
+        return self
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Always true.
+
+        Raises:
+            Refusal: the caller may not; the middleware answers.
+        """
+        run(admit(request._request, self._rule))
+        return True
