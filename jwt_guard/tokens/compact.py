@@ -27,7 +27,7 @@ _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
 _DEEPEST = 32
-_LONG_NUMBER = re.compile(rb"[0-9]{20}")
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
 _INTEGER_DIGITS = 20
 _INTEGERS = range(-(2**63), 2**64)
 _KID_LENGTH = 512

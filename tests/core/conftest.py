@@ -1,6 +1,6 @@
 """Material that several tests of the core need."""
 
-import datetime
+import datetime as dt
 
 import pytest
 from cryptography import x509
@@ -18,7 +18,7 @@ def certificate_pem() -> str:
     private = tokens.key("RS256").private_key
     assert isinstance(private, RSAPrivateKey)
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "issuer.example.test")])
-    start = datetime.datetime.fromtimestamp(tokens.NOW, datetime.UTC)
+    start = dt.datetime.fromtimestamp(tokens.NOW, dt.UTC)
     builder = x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(start).not_valid_after(start + datetime.timedelta(days=1))
+    builder = builder.not_valid_before(start).not_valid_after(start + dt.timedelta(days=1))
     return builder.sign(private, SHA256()).public_bytes(Encoding.PEM).decode()

@@ -208,7 +208,8 @@ def test_the_bytes_of_a_variable_need_not_be_utf_8(monkeypatch: pytest.MonkeyPat
     """A binary secret in the environment is that secret."""
     monkeypatch.setenv("THE_SECRET", bytes(range(128, 192)).decode("utf-8", "surrogateescape"))
     issuer = {"issuer": tokens.ISSUER, "secret": "env:THE_SECRET", "algorithms": ["HS256"]}
-    assert Guard.from_config(configuration(issuers=[issuer]))
+    guard = Guard.from_config(configuration(issuers=[issuer]))
+    assert guard.verifier.issuers.get(tokens.ISSUER) is not None
 
 
 # Sets
