@@ -1,5 +1,8 @@
 """From a configuration to the parts that a guard holds; all that cannot be built is reported."""
 
+from collections.abc import Iterable
+
+from jwt_guard.audit.observer import Observer
 from jwt_guard.config import Config, IssuerConfig
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.keyset import StaticKeys
@@ -13,15 +16,21 @@ from jwt_guard.tokens.verifier import TrustedIssuer
 __all__ = ["assembled"]
 
 
-def assembled(config: Config) -> tuple[SigningKeys | None, dict[str, TrustedIssuer]]:
+def assembled(
+    config: Config, observers: Iterable[Observer] = ()
+) -> tuple[SigningKeys | None, dict[str, TrustedIssuer]]:
     """Our own signing keys, if we issue tokens, and every trusted issuer by its exact `iss`.
+
+    Args:
+        config: what they are built from.
+        observers: who is told of key rotations and outages.
 
     Raises:
         ConfigurationError: keys cannot be loaded, or are too weak; with all that are so.
     """
     problems: list[Problem] = []
     own = _signing_keys(config, problems)
-    trusted = _trusted_issuers(config, problems)
+    trusted = _trusted_issuers(config, observers, problems)
     if problems:
         raise ConfigurationError(*problems)
     if config.tokens is not None and own is not None:
@@ -40,11 +49,13 @@ def _signing_keys(config: Config, problems: list[Problem]) -> SigningKeys | None
         return None
 
 
-def _trusted_issuers(config: Config, problems: list[Problem]) -> dict[str, TrustedIssuer]:
+def _trusted_issuers(
+    config: Config, observers: Iterable[Observer], problems: list[Problem]
+) -> dict[str, TrustedIssuer]:
     trusted: dict[str, TrustedIssuer] = {}
     for place, issuer in enumerate(config.issuers):
         try:
-            trusted[issuer.issuer] = _trusted(config, issuer)
+            trusted[issuer.issuer] = _trusted(config, issuer, observers)
         except UnusableKeys as error:
             problems += _key_problems(f"issuers[{place}]", issuer, error)
     return trusted
@@ -56,12 +67,12 @@ def _key_problems(at: str, issuer: IssuerConfig, error: UnusableKeys) -> list[Pr
     return [Problem(path=f"{at}.{name}", message=why, remedy=remedy) for why in error.reasons]
 
 
-def _trusted(config: Config, issuer: IssuerConfig) -> TrustedIssuer:
+def _trusted(config: Config, issuer: IssuerConfig, observers: Iterable[Observer]) -> TrustedIssuer:
     profile = PROFILES[issuer.profile]
     return TrustedIssuer(
         issuer=issuer.issuer,
         algorithms=frozenset(issuer.algorithms),
-        keys=key_source(issuer, config.base),
+        keys=key_source(issuer, config.base, observers),
         rules=_rules(
             config,
             profile,

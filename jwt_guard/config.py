@@ -12,10 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.algorithms import ALGORITHMS
+from jwt_guard.keys.reach import Reach
+from jwt_guard.keys.urls import is_fetchable
 from jwt_guard.routes import PathList
 from jwt_guard.settings import (
     Mistake,
@@ -127,6 +128,25 @@ class IssuerConfig:
     allow_http: bool = setting(
         boolean, "allow http to a loopback host; for development, `check` reports it", default=False
     )
+    private_network: bool = setting(
+        boolean,
+        "allow keys to be fetched from hosts in private networks; `check` reports it",
+        default=False,
+    )
+    refresh_every: float = setting(
+        seconds(1, _DAY),
+        "how often fetched keys are fetched anew, in the background, in seconds; they expire"
+        " after twice that",
+        default=300.0,
+    )
+    outage_limit: float = setting(
+        seconds(0, 30 * _DAY),
+        "how long expired keys still serve while new ones cannot be fetched, in seconds",
+        default=3600.0,
+    )
+    timeout: float = setting(
+        seconds(0.1, 60), "how long a fetch of keys may take in all, in seconds", default=5.0
+    )
 
     def problems(self, at: str) -> list[Problem]:
         """What is wrong between the fields."""
@@ -146,27 +166,16 @@ class IssuerConfig:
             if self.keys == "discover":
                 return [_of(at, "issuer", "is no URL to discover from", "set `keys` to a file")]
             return []
-        scheme, host = _url_parts(url)
-        if (scheme == "https" and host) or (self.allow_http and is_loopback_http(url)):
+        if is_fetchable(url, Reach(loopback=self.allow_http, private=self.private_network)):
             return []
         return [
-            _of(at, "keys", "is not an https URL", "use https, or allow_http for a loopback host")
+            _of(
+                at,
+                "keys",
+                "is not an https URL of a host that may be asked",
+                "use https; name allow_http for this very host, private_network for a private one",
+            )
         ]
-
-
-def is_loopback_http(url: str) -> bool:
-    """Whether it is an http URL of this very host."""
-    scheme, host = _url_parts(url)
-    return scheme == "http" and host in {"127.0.0.1", "::1", "localhost"}
-
-
-def _url_parts(url: str) -> tuple[str, str | None]:
-    """Scheme and host; no scheme, where it cannot be read as a URL."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "", None
-    return parts.scheme, parts.hostname
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,7 @@ class Guard:
         self.config = config
         self.clock = clock
         self.observers: list[Observer] = [LogObserver()]
-        self.signing_keys, trusted = assembled(config)
+        self.signing_keys, trusted = assembled(config, self.observers)
         self.issuer = _token_issuer(config, self.signing_keys, clock)
         self.verifier = Verifier(
             trusted,

@@ -1,38 +1,114 @@
 """From what a configuration says of an issuer's keys to the `KeySource` that serves them."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
-from jwt_guard.config import IssuerConfig
+from jwt_guard.audit.observer import Observer
 from jwt_guard.keys.keyset import KeySource, StaticKeys
 from jwt_guard.keys.loading import Loaded, UnusableKeys, load_jwks, load_secret, load_text
+from jwt_guard.keys.reach import Reach
+from jwt_guard.keys.remote import RemoteKeys, RemotePolicy
 
-__all__ = ["key_source", "referred", "signing_document"]
+__all__ = ["KeySettings", "key_source", "referred", "signing_document"]
 
 
-def key_source(issuer: IssuerConfig, base: Path) -> KeySource:
-    """The source of one issuer's keys.
+class KeySettings(Protocol):
+    """What an issuer's table says of its keys."""
+
+    @property
+    def issuer(self) -> str:
+        """The exact `iss`."""
+        ...
+
+    @property
+    def keys(self) -> str | Mapping[str, Any] | None:
+        """Where the keys are: a file, a variable, a URL, `discover`, or the keys themselves."""
+        ...
+
+    @property
+    def secret(self) -> str | None:
+        """An HMAC secret instead of keys."""
+        ...
+
+    @property
+    def algorithms(self) -> tuple[str, ...]:
+        """The values of `alg` that they may serve."""
+        ...
+
+    @property
+    def allow_http(self) -> bool:
+        """Whether this very host may be asked, and over http."""
+        ...
+
+    @property
+    def private_network(self) -> bool:
+        """Whether hosts in private networks may be asked."""
+        ...
+
+    @property
+    def refresh_every(self) -> float:
+        """See `RemotePolicy`."""
+        ...
+
+    @property
+    def outage_limit(self) -> float:
+        """See `RemotePolicy`."""
+        ...
+
+    @property
+    def timeout(self) -> float:
+        """See `RemotePolicy`."""
+        ...
+
+
+def key_source(settings: KeySettings, base: Path, observers: Iterable[Observer] = ()) -> KeySource:
+    """The source of one issuer's keys. Nothing is fetched yet.
 
     Args:
-        issuer: its table.
+        settings: its table.
         base: the folder from which relative paths start.
+        observers: who is told of rotations and outages.
 
     Raises:
         UnusableKeys: nothing can be loaded, or nothing of it can be used.
     """
-    return StaticKeys(_loaded(issuer, base).keys)
+    if settings.keys == "discover" or _is_url(settings.keys):
+        return _remote(settings, observers)
+    return StaticKeys(_loaded(settings, base).keys)
 
 
-def _loaded(issuer: IssuerConfig, base: Path) -> Loaded:
-    if issuer.secret is not None:
-        return load_secret(_bytes(referred(issuer.secret, base)), issuer.algorithms)
-    if isinstance(issuer.keys, Mapping):
-        return load_jwks(issuer.keys, issuer.algorithms, symmetric=True)
-    return load_text(_material(str(issuer.keys), base), issuer.algorithms)
+def _is_url(keys: object) -> bool:
+    return isinstance(keys, str) and keys.lower().startswith(("https://", "http://"))
+
+
+def _remote(settings: KeySettings, observers: Iterable[Observer]) -> RemoteKeys:
+    # imported here, because who fetches nothing needs no HTTP client
+    from jwt_guard.keys.jwks import remote_loader
+
+    loader = remote_loader(
+        settings.issuer,
+        None if settings.keys == "discover" else str(settings.keys),
+        settings.algorithms,
+        reach=Reach(loopback=settings.allow_http, private=settings.private_network),
+    )
+    policy = RemotePolicy(
+        refresh_every=settings.refresh_every,
+        outage_limit=settings.outage_limit,
+        timeout=settings.timeout,
+    )
+    return RemoteKeys(settings.issuer, loader, policy, observers=observers)
+
+
+def _loaded(settings: KeySettings, base: Path) -> Loaded:
+    if settings.secret is not None:
+        return load_secret(_bytes(referred(settings.secret, base)), settings.algorithms)
+    if isinstance(settings.keys, Mapping):
+        return load_jwks(settings.keys, settings.algorithms, symmetric=True)
+    return load_text(_material(str(settings.keys), base), settings.algorithms)
 
 
 def _bytes(secret: str) -> bytes:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from jwt_guard import Config, ConfigurationError, Guard, Problem
-from jwt_guard.config import is_loopback_http
+from jwt_guard.keys.urls import is_loopback_http
 from jwt_guard.settings import Mistake, integer, names, path, paths, seconds, table, text
 from tests.support.tokens import AUDIENCE, ISSUER, configuration, jwks, mint, private_jwk
 from tests.support.verdicts import key_problems, problems

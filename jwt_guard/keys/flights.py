@@ -1,0 +1,122 @@
+"""One load of keys under way, which any number of threads and tasks wait for together."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+from jwt_guard.flow import Effect, Flow, arun, run
+
+__all__ = ["Flight", "Landing"]
+
+Work = Callable[[], Flow[None]]
+
+
+class Flight:
+    """A load: started once, by whoever comes first, as a thread or as a task.
+
+    Args:
+        work: the load. It never raises.
+        started: the moment at which it was decided, by the owner's clock.
+        patience: how long it may take, in seconds.
+    """
+
+    __slots__ = ("_landed", "_lock", "_loop", "_taken", "_task", "_work", "patience", "started")
+
+    def __init__(self, work: Work, *, started: float, patience: float) -> None:
+        self.started = started
+        self.patience = patience
+        self._work = work
+        self._landed: Future[None] = Future()
+        self._lock = threading.Lock()
+        self._taken = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def has_landed(self) -> bool:
+        """Whether it has ended."""
+        return self._landed.done()
+
+    def launch(self) -> None:
+        """Start without waiting: as a task where a loop runs, else as a thread."""
+        loop = _running_loop()
+        if loop is None:
+            self.launch_thread()
+        else:
+            self.launch_task(loop)
+
+    def launch_thread(self) -> None:
+        """Start as a thread, unless it has started."""
+        if self._take_off() or self._is_on(_running_loop()):
+            name = "jwt-guard-keys"
+            threading.Thread(target=self._fly, name=name, daemon=True).start()
+
+    def launch_task(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Start as a task of the running loop, unless it has started."""
+        if self._take_off():
+            self._loop = loop
+            self._task = loop.create_task(self._afly())
+
+    def wait(self) -> None:
+        """Wait until it has landed, or patience ends. Blocks."""
+        with suppress(TimeoutError):
+            self._landed.result(self.patience)
+
+    async def await_(self) -> None:
+        """Wait until it has landed, or patience ends. Whoever gives up leaves the others be."""
+        await asyncio.wait([asyncio.wrap_future(self._landed)], timeout=self.patience)
+
+    def _take_off(self) -> bool:
+        with self._lock:
+            taken, self._taken = self._taken, True
+            return not taken
+
+    def _is_on(self, loop: Any) -> bool:
+        """Whether it is a task of the loop that is about to be blocked, and so cannot land."""
+        return loop is not None and self._loop is loop
+
+    def _fly(self) -> None:
+        try:
+            run(self._work())
+        finally:
+            self._land()
+
+    async def _afly(self) -> None:
+        try:
+            await arun(self._work())
+        finally:
+            self._land()
+
+    def _land(self) -> None:
+        with self._lock:
+            if not self._landed.done():
+                self._landed.set_result(None)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+class Landing(Effect[None]):
+    """The end of a flight, which is launched if need be."""
+
+    __slots__ = ("_flight",)
+
+    def __init__(self, flight: Flight) -> None:
+        self._flight = flight
+
+    def run(self) -> None:
+        """See `Effect`."""
+        self._flight.launch_thread()
+        self._flight.wait()
+
+    async def arun(self) -> None:
+        """See `Effect`."""
+        self._flight.launch_task(asyncio.get_running_loop())
+        await self._flight.await_()
