@@ -22,7 +22,6 @@ from starlette.routing import Route
 from jwt_guard.endpoints import Endpoint
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken, Guard
-from jwt_guard.http import Reply
 from jwt_guard.requirements import Requirement
 from jwt_guard_asgi.live import CHECK_EVERY, while_welcome
 from jwt_guard_asgi.marks import Mark, mark, public
@@ -39,7 +38,7 @@ __all__ = [
     "routes",
 ]
 
-H = TypeVar("H")
+H = TypeVar("H", bound=Callable[..., Any])
 Handler = Callable[..., Any]
 
 
@@ -115,7 +114,7 @@ def _guarded_async(handler: Handler, rule: _Rule) -> Handler:
             rule.ask(connection)
             return await handler(*args, **kwargs)
         except Refusal as refusal:
-            return refusal_response(connection, refusal)
+            return _response_to(connection, refusal)
 
     return guarded
 
@@ -128,7 +127,7 @@ def _guarded_sync(handler: Handler, rule: _Rule) -> Handler:
             rule.ask(connection)
             return handler(*args, **kwargs)
         except Refusal as refusal:
-            return refusal_response(connection, refusal)
+            return _response_to(connection, refusal)
 
     return guarded
 
@@ -148,7 +147,7 @@ def _guarded_class(endpoint: Any, rule: _Rule) -> Any:
         try:
             rule.ask(self.scope)
         except Refusal as refusal:
-            response = refusal_response(HTTPConnection(self.scope), refusal)
+            response = _response_to(HTTPConnection(self.scope), refusal)
             await response(self.scope, self.receive, self.send)
         else:
             await dispatch(self)
@@ -157,21 +156,23 @@ def _guarded_class(endpoint: Any, rule: _Rule) -> Any:
     return endpoint
 
 
-def refusal_response(connection: HTTPConnection, refusal: Exception) -> Response:
-    """A refusal as a response.
+async def refusal_response(connection: HTTPConnection, refusal: Exception) -> Response:
+    """An exception handler that answers a refusal.
 
-    Also an exception handler, for an application that is mounted in another:
+    An application that is mounted in another needs it if its own code raises refusals outside of
+    `require`, for it answers exceptions before they reach the middleware:
     `Starlette(exception_handlers={Refusal: refusal_response})`.
 
     Raises:
         Refusal: this one again, for a WebSocket: the middleware knows how to refuse it.
     """
+    return _response_to(connection, refusal)
+
+
+def _response_to(connection: HTTPConnection, refusal: Exception) -> Response:
     if not isinstance(refusal, Refusal) or connection.scope["type"] != "http":
         raise refusal
-    return _response(reply_to(connection, refusal))
-
-
-def _response(reply: Reply) -> Response:
+    reply = reply_to(connection, refusal)
     response = Response(reply.body, reply.status)
     response.raw_headers = raw_headers(reply)
     return response

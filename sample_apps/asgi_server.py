@@ -1,0 +1,41 @@
+"""How the two ASGI sample applications are served, and what both stream."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from itertools import count
+from socket import socket
+
+import uvicorn
+
+from jwt_guard_asgi.wire import App
+from sample_apps.shared import Arguments, ready
+
+__all__ = ["serve", "ticks"]
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens, once it does."""
+
+    async def startup(self, sockets: list[socket] | None = None) -> None:
+        await super().startup(sockets)
+        for each in sockets or ():
+            ready(*each.getsockname()[:2])
+
+
+def serve(app: App, arguments: Arguments) -> None:
+    """Serve an application until SIGTERM or SIGINT."""
+    config = uvicorn.Config(
+        app,
+        host=arguments.host,
+        port=arguments.port,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+    )
+    _Server(config).run([config.bind_socket()])
+
+
+async def ticks() -> AsyncIterator[str]:
+    """A server-sent event a second, without end."""
+    for number in count(1):
+        yield f"data: {number}\n\n"
+        await asyncio.sleep(1)

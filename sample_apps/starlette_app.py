@@ -1,0 +1,96 @@
+"""The sample application in Starlette: `python -m sample_apps.starlette_app --port 8000`."""
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from jwt_guard import Config, Guard
+from jwt_guard.endpoints import well_known
+from jwt_guard_asgi import JWTGuardMiddleware, while_welcome
+from jwt_guard_asgi.starlette import EventStream, current_principal, public, require, routes
+from sample_apps import shared
+from sample_apps.asgi_server import serve, ticks
+
+__all__ = ["create_app"]
+
+_NEEDS = shared.REQUIREMENTS
+
+
+def create_app(config: Config) -> Starlette:
+    """The application."""
+    guard = Guard.from_config(config)
+    own: list[BaseRoute] = [
+        Route("/public", show_public),
+        Route("/me", show_me),
+        Route("/reports", show_reports),
+        Route("/reports", save_report, methods=["POST"]),
+        Route("/admin/users/{id}", remove_user, methods=["DELETE"]),
+        Route("/tenants/{tenant}/invoices", show_invoices),
+        Route("/stream", stream),
+        WebSocketRoute("/ws", echo),
+    ]
+    return Starlette(
+        routes=[*own, *routes(guard, well_known())],
+        middleware=[Middleware(JWTGuardMiddleware, guard=guard)],
+    )
+
+
+@public
+async def show_public(request: Request) -> Response:
+    """GET /public."""
+    return JSONResponse(shared.welcome())
+
+
+@require(_NEEDS["GET /me"])
+async def show_me(request: Request) -> Response:
+    """GET /me."""
+    return JSONResponse(shared.me(request.user))
+
+
+@require(_NEEDS["GET /reports"])
+async def show_reports(request: Request) -> Response:
+    """GET /reports."""
+    return JSONResponse(shared.reports())
+
+
+@require(_NEEDS["POST /reports"])
+async def save_report(request: Request) -> Response:
+    """POST /reports."""
+    return JSONResponse(shared.saved(), status_code=201)
+
+
+@require(_NEEDS["DELETE /admin/users/{id}"])
+async def remove_user(request: Request) -> Response:
+    """DELETE /admin/users/{id}."""
+    return JSONResponse(shared.removed(request.path_params["id"]))
+
+
+@require(_NEEDS["GET /tenants/{tenant}/invoices"])
+async def show_invoices(request: Request) -> Response:
+    """GET /tenants/{tenant}/invoices."""
+    return JSONResponse(shared.invoices(request.path_params["tenant"]))
+
+
+@require(_NEEDS["GET /stream"])
+async def stream(request: Request) -> Response:
+    """GET /stream: a server-sent event a second, until the token expires."""
+    return EventStream(ticks())
+
+
+@require(_NEEDS["WS /ws"])
+async def echo(websocket: WebSocket) -> None:
+    """WS /ws: greets, then sends back what it gets, until the token expires."""
+    await websocket.accept()
+    caller = current_principal(websocket)
+    async with while_welcome(websocket):
+        await websocket.send_text(f"Hello, {caller.subject if caller else 'stranger'}.")
+        async for text in websocket.iter_text():
+            await websocket.send_text(text)
+
+
+if __name__ == "__main__":
+    given = shared.arguments()
+    serve(create_app(shared.configuration(given.config)), given)
