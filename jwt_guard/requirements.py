@@ -186,6 +186,10 @@ def claim(name: str, *values: object) -> Requirement:
 
 
 def _same(left: object, right: object) -> bool:
+    if isinstance(left, Mapping) and isinstance(right, Mapping):
+        return left.keys() == right.keys() and all(_same(left[n], right[n]) for n in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(_same, left, right))
     return isinstance(left, bool) == isinstance(right, bool) and left == right
 
 
