@@ -26,7 +26,11 @@ def public(view: V) -> V:
     """Mark a view, a method of a class-based view, or such a class, as open to everybody.
 
     A class's subclasses do not inherit the mark. Django's `login_not_required` says the same.
+
+    Raises:
+        TypeError: it has `require` already.
     """
+    _refuse_both(view, Rule)
     setattr(view, _MARK, _PUBLIC)
     return view
 
@@ -58,6 +62,9 @@ def require(
         guard: the name of the guard that is asked.
         optional: whether callers without a token may enter too.
         bad_token: where optional, whether a bad token is refused or counts as none.
+
+    Raises:
+        TypeError: the view is marked as public.
     """
     if requirement is not None and not isinstance(requirement, Requirement):
         return require()(requirement)
@@ -65,9 +72,15 @@ def require(
     return lambda view: _guarded(view, rule)
 
 
+def _refuse_both(view: Any, present: type) -> None:
+    if isinstance(getattr(view, "__dict__", {}).get(_MARK), present):
+        raise TypeError(f"{view!r} is public or has require(), not both")
+
+
 def _guarded(view: Any, rule: Rule) -> Any:
     if isinstance(view, type):
         return method_decorator(lambda method: _guarded(method, rule), name="dispatch")(view)
+    _refuse_both(view, str)
     is_async = iscoroutinefunction(view)  # pyright: ignore[reportDeprecated]
     guarded = _guarded_async(view, rule) if is_async else _guarded_sync(view, rule)
     setattr(guarded, _MARK, rule)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
@@ -10,13 +10,16 @@ from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
 from jwt_guard.endpoints import Endpoint
-from jwt_guard.errors import Refusal
+from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
 from jwt_guard_django.admission import DjangoView, response_of
 from jwt_guard_django.marks import public
 
 __all__ = ["urlpatterns"]
+
+LARGEST_BODY: Final = 65_536
+"""In bytes: none of our endpoints needs a longer one."""
 
 
 def urlpatterns(guard: Guard, endpoints: Iterable[Endpoint]) -> list[URLPattern]:
@@ -53,9 +56,24 @@ def _handler(guard: Guard, endpoint: Endpoint) -> Callable[..., HttpResponse]:
     @public
     def handle(self: View, request: HttpRequest, **path_params: str) -> HttpResponse:
         try:
-            reply = run(endpoint.handle(guard, DjangoView(request), request.body))
+            reply = run(endpoint.handle(guard, DjangoView(request), _body(request)))
         except Refusal as refusal:
             reply = guard.reply(refusal)
         return response_of(reply, request)
 
     return handle
+
+
+def _body(request: HttpRequest) -> bytes:
+    """The request's whole body.
+
+    Raises:
+        Refusal: it is too long, or its sender is gone.
+    """
+    try:
+        body = request.read(LARGEST_BODY + 1)
+    except OSError:
+        raise Refusal(Reason.REQUEST_MALFORMED) from None
+    if len(body) > LARGEST_BODY:
+        raise Refusal(Reason.REQUEST_MALFORMED)
+    return body

@@ -24,7 +24,11 @@ def public(view: V) -> V:
     """Mark a view, a method of a class-based view, or such a class, as open to everybody.
 
     A class's subclasses do not inherit the mark.
+
+    Raises:
+        TypeError: it has `require` already.
     """
+    _refuse_both(view, Rule)
     setattr(view, _MARK, _PUBLIC)
     return view
 
@@ -56,6 +60,9 @@ def require(
         guard: the name of the guard that is asked.
         optional: whether callers without a token may enter too.
         bad_token: where optional, whether a bad token is refused or counts as none.
+
+    Raises:
+        TypeError: the view is marked as public.
     """
     if requirement is not None and not isinstance(requirement, Requirement):
         return require()(requirement)
@@ -63,10 +70,16 @@ def require(
     return lambda view: _guarded(view, rule)
 
 
+def _refuse_both(view: Any, present: type) -> None:
+    if isinstance(getattr(view, "__dict__", {}).get(_MARK), present):
+        raise TypeError(f"{view!r} is public or has require(), not both")
+
+
 def _guarded(view: Any, rule: Rule) -> Any:
     if isinstance(view, type) and issubclass(view, View):
         view.decorators = [*view.decorators, lambda made: _guarded(made, rule)]
         return view
+    _refuse_both(view, str)
     guarded = _guarded_async(view, rule) if iscoroutinefunction(view) else _guarded_sync(view, rule)
     setattr(guarded, _MARK, rule)
     return guarded

@@ -1,17 +1,22 @@
 """The routes that the library brings, as a blueprint."""
 
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from flask import Blueprint, Response, request
+from werkzeug.exceptions import HTTPException
 
 from jwt_guard.endpoints import Endpoint
-from jwt_guard.errors import Refusal
+from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
 from jwt_guard_flask.admission import current_view, response_of
 from jwt_guard_flask.marks import public
 
 __all__ = ["blueprint"]
+
+LARGEST_BODY: Final = 65_536
+"""In bytes: none of our endpoints needs a longer one."""
 
 
 def blueprint(guard: Guard, endpoints: Iterable[Endpoint], *, name: str = "jwt_guard") -> Blueprint:
@@ -38,8 +43,21 @@ def _view(guard: Guard, endpoint: Endpoint) -> Callable[..., Response]:
     @public
     def view(**path_params: str) -> Response:
         try:
-            return response_of(run(endpoint.handle(guard, current_view(), request.get_data())))
+            return response_of(run(endpoint.handle(guard, current_view(), _body())))
         except Refusal as refusal:
             return response_of(guard.reply(refusal))
 
     return view
+
+
+def _body() -> bytes:
+    """The request's whole body.
+
+    Raises:
+        Refusal: it is too long, or its sender is gone.
+    """
+    request.max_content_length = LARGEST_BODY
+    try:
+        return request.get_data()
+    except HTTPException:
+        raise Refusal(Reason.REQUEST_MALFORMED) from None

@@ -1,0 +1,139 @@
+"""Without a mark, nobody enters without a good token."""
+
+import pytest
+from flask import Blueprint, Flask, abort, g
+from flask.testing import FlaskClient
+from flask.views import MethodView
+
+from jwt_guard import Guard, Reason, Refusal, role
+from jwt_guard_flask import JWTGuard, public, require
+from tests.adapters.flask.conftest import Bearer
+
+
+@pytest.fixture(autouse=True)
+def views(app: Flask) -> None:
+    """A plain view, a public one, and two by path."""
+    app.add_url_rule("/plain", view_func=lambda: "plain", endpoint="plain", methods=["GET"])
+    app.add_url_rule("/open", view_func=lambda: "open", endpoint="open")
+    app.add_url_rule("/files/<path:name>", view_func=lambda name: name, endpoint="files")
+
+    @app.get("/public")
+    @public
+    def see() -> str:
+        return g.principal.subject if g.principal else "nobody"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "with_token"),
+    [
+        ("GET", "/plain", 200),
+        ("HEAD", "/plain", 200),
+        ("OPTIONS", "/plain", 200),
+        ("POST", "/plain", 405),
+        ("GET", "/nowhere", 404),
+        ("GET", "/static/app.js", 404),
+        ("POST", "/public", 405),
+        ("GET", "/open/", 404),
+        ("GET", "/files//x", 308),
+    ],
+)
+def test_asks_for_a_token(
+    client: FlaskClient, bearer: Bearer, guard: Guard, method: str, path: str, with_token: int
+) -> None:
+    """Every request without a token gets the one 401; with a good one it gets Flask's answer."""
+    refused = client.open(path, method=method)
+    reply = guard.reply(Refusal(Reason.TOKEN_MISSING))
+    assert refused.status_code == 401
+    assert refused.data == (b"" if method == "HEAD" else reply.body)
+    assert dict(reply.headers).items() <= dict(refused.headers).items()
+    assert client.open(path, method=method, headers=bearer()).status_code == with_token
+
+
+@pytest.mark.parametrize("path", ["/public", "/open", "/files/app.js"])
+@pytest.mark.parametrize("token", [None, "bad"])
+def test_public_routes_ask_nothing(client: FlaskClient, path: str, token: str | None) -> None:
+    """A view or a path named public is served to everybody, whatever they send along."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    assert client.get(path, headers=headers).status_code == 200
+
+
+def test_public_view_knows_good_callers(client: FlaskClient, bearer: Bearer) -> None:
+    """A public view sees who calls, if the token is good, and nobody if it is not."""
+    assert client.get("/public", headers=bearer("grace")).text == "grace"
+    assert client.get("/public", headers={"Authorization": "Bearer bad"}).text == "nobody"
+
+
+def test_public_is_not_inherited(app: Flask, client: FlaskClient) -> None:
+    """A class made of a public one is not public itself."""
+
+    @public
+    class Open(MethodView):
+        def get(self) -> str:
+            return "open"
+
+    class Closed(Open):
+        def get(self) -> str:
+            return "closed"
+
+    app.add_url_rule("/a", view_func=Open.as_view("a"))
+    app.add_url_rule("/b", view_func=Closed.as_view("b"))
+    assert client.get("/a").status_code == 200
+    assert client.get("/b").status_code == 401
+
+
+def test_asks_before_all_hooks(app: Flask, client: FlaskClient) -> None:
+    """No hook of the application runs for a stranger, whenever it was registered."""
+    reached = []
+
+    @app.url_value_preprocessor
+    def look_up(endpoint: str | None, values: object) -> None:
+        reached.append(endpoint)
+        abort(404)
+
+    assert client.get("/plain").status_code == 401
+    assert reached == []
+
+
+def test_error_handlers_do_not_see_it(app: Flask, client: FlaskClient) -> None:
+    """A blueprint that handles every exception does not get hold of ours."""
+    blueprint = Blueprint("greedy", __name__)
+    blueprint.register_error_handler(Exception, lambda error: ("swallowed", 200))
+
+    @blueprint.get("/greedy")
+    @require(role("admin"))
+    def greedy() -> str:
+        return "greedy"
+
+    app.register_blueprint(blueprint)
+    assert client.get("/greedy").status_code == 401
+
+
+def test_callers_do_not_leak_into_the_next_request(
+    app: Flask, client: FlaskClient, bearer: Bearer
+) -> None:
+    """Requests that share an application context share no caller."""
+    with app.app_context():
+        assert client.get("/public", headers=bearer("ada")).text == "ada"
+        assert client.get("/public").text == "nobody"
+        assert client.get("/plain").status_code == 401
+
+
+def test_further_public_paths(guard: Guard) -> None:
+    """The extension takes public paths beside those of the configuration."""
+    app = Flask(__name__)
+    JWTGuard(app, guard=guard, public=["/health"])
+    app.add_url_rule("/health", view_func=lambda: "well", endpoint="health")
+    app.add_url_rule("/open", view_func=lambda: "open", endpoint="open")
+    client = app.test_client()
+    assert [client.get(path).status_code for path in ("/health", "/open", "/x")] == [200, 200, 401]
+
+
+def test_spoofed_headers_change_nothing(client: FlaskClient) -> None:
+    """Neither path nor method are taken from headers."""
+    headers = {
+        "X-Original-URL": "/open",
+        "X-Rewrite-URL": "/open",
+        "X-Forwarded-Prefix": "/open",
+        "X-HTTP-Method-Override": "OPTIONS",
+    }
+    assert client.get("/plain", headers=headers).status_code == 401
