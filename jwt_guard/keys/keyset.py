@@ -11,9 +11,10 @@ from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
 from jwt_guard.keys.algorithms import ALGORITHMS, JoseKey
 
-__all__ = ["KeySet", "KeySource", "StaticKeys", "VerifyingKey", "find_key"]
+__all__ = ["KeySet", "KeySource", "StaticKeys", "Verify", "VerifyingKey", "find_key"]
 
 Verify = Callable[[bytes, bytes], bool]
+"""Whether a message bears this signature. May raise anything on odd input."""
 
 _generations = itertools.count(1)
 
@@ -102,6 +103,10 @@ class KeySource(Protocol):
         """
         ...
 
+    def reload(self) -> Flow[bool]:
+        """Load the keys now, and answer whether that was done."""
+        ...
+
 
 class StaticKeys:
     """Keys that are given once and do not change."""
@@ -118,6 +123,11 @@ class StaticKeys:
     def renewed(self, kid: str | None) -> Flow[KeySet]:
         """See `KeySource`: there is nothing to learn."""
         return self._keys
+        yield  # a generator without a step
+
+    def reload(self) -> Flow[bool]:
+        """See `KeySource`: there is nothing to load."""
+        return True
         yield  # a generator without a step
 
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
-from jwt_guard.keys.keyset import KeySet, KeySource, find_key
+from jwt_guard.keys.keyset import KeySet, KeySource, Verify, find_key
 from jwt_guard.principal import Principal
 from jwt_guard.tokens.cache import CacheEntry, TokenCache, digest_of
 from jwt_guard.tokens.claims import ClaimRules
@@ -46,7 +46,10 @@ class TrustedIssuer:
 
 
 class Issuers(Protocol):
-    """The issuers that we believe, found by exact `iss`; a dict serves."""
+    """The issuers that we believe, found by exact `iss`; a dict serves.
+
+    It may raise a `Refusal` with `keys_unavailable`, when it cannot tell.
+    """
 
     def get(self, issuer: str, /) -> TrustedIssuer | None:
         """The issuer of that name; None for a stranger, for whom nothing is ever fetched."""
@@ -162,13 +165,31 @@ def _check_signature(segments: Segments, header: Header, trusted: TrustedIssuer)
         raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
     signature = decode_segment(segments.signature)
     keys, verify = yield from find_key(trusted.keys, header.kid, header.algorithm)
-    try:
-        right = verify(segments.signed, signature)
-    except Exception:  # noqa: BLE001 - fail closed on whatever a library makes of odd input
-        right = False
-    if not right:
+    if _is_right(verify, segments.signed, signature):
+        return keys
+    newer = yield from _rotated(trusted.keys, keys, header)
+    again = newer.find(header.kid, header.algorithm) if newer is not None else None
+    if newer is None or again is None or not _is_right(again, segments.signed, signature):
         raise Refusal(Reason.SIGNATURE_INVALID)
-    return keys
+    return newer
+
+
+def _rotated(source: KeySource, used: KeySet, header: Header) -> Flow[KeySet | None]:
+    """The keys that took the place of those in use: meanwhile, or as the source now learns.
+
+    Where tokens name no key, only a wrong signature tells of a rotation.
+    """
+    newer = source.current()
+    if header.kid is None and newer is used:
+        newer = yield from source.renewed(None)
+    return None if newer is used else newer
+
+
+def _is_right(verify: Verify, message: bytes, signature: bytes) -> bool:
+    try:
+        return verify(message, signature)
+    except Exception:  # noqa: BLE001 - fail closed on whatever a library makes of odd input
+        return False
 
 
 def _bounded(token: str | bytes, max_size: int) -> bytes:

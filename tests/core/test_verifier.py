@@ -533,7 +533,7 @@ def test_a_key_set_in_renewal_holds_no_entry(clock: Clock) -> None:
     trusted: Any = guard.verifier.issuers.get(tokens.ISSUER)
     for algorithm, expected in (("ES256", None), ("ES384", Reason.KEY_UNKNOWN)):
         other: Any = Guard.from_config(configuration(algorithm)).verifier.issuers
-        trusted.keys._keys = other[tokens.ISSUER].keys.current()
+        trusted.keys._keys = other.get(tokens.ISSUER).keys.current()
         if expected is None:
             assert guard.verify(token).subject == "ada"
         else:
