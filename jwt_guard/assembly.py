@@ -1,6 +1,7 @@
 """From a configuration to the parts that a guard holds; all that cannot be built is reported."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from jwt_guard.audit.observer import Observer
 from jwt_guard.config import Config, IssuerConfig
@@ -9,11 +10,17 @@ from jwt_guard.keys.keyset import StaticKeys
 from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.keys.sources import key_source, signing_document
+from jwt_guard.stores.opening import UnusableStore, open_store
+from jwt_guard.stores.protocol import Store
 from jwt_guard.tokens.claims import ClaimRules
+from jwt_guard.tokens.directory import IssuerDirectory
 from jwt_guard.tokens.profiles import PROFILES, RFC9068, ClaimPath, Profile
 from jwt_guard.tokens.verifier import TrustedIssuer
 
-__all__ = ["assembled"]
+__all__ = ["IssuerResolver", "assembled", "issuer_directory", "opened_store"]
+
+IssuerResolver = Callable[[str], Mapping[str, Any] | IssuerConfig | None]
+"""From an `iss` to what a table of `[[issuers]]` would say of it; None for a stranger."""
 
 
 def assembled(
@@ -36,6 +43,47 @@ def assembled(
     if config.tokens is not None and own is not None:
         trusted[config.tokens.issuer] = _own(config, config.tokens.issuer, own)
     return own, trusted
+
+
+def opened_store(config: Config) -> Store:
+    """The store; nothing is connected yet.
+
+    Raises:
+        ConfigurationError: its URL is not understood, or an extra is not installed.
+    """
+    try:
+        return open_store(config.store.url, config.base, timeout=config.store.timeout)
+    except UnusableStore as error:
+        remedy = "write memory://, sqlite:///file.db, postgresql://... or valkey://..."
+        raise ConfigurationError(
+            Problem(path="store.url", message=str(error), remedy=remedy)
+        ) from None
+
+
+def issuer_directory(
+    config: Config,
+    named: Mapping[str, TrustedIssuer],
+    resolve: IssuerResolver | None,
+    observers: Iterable[Observer],
+) -> IssuerDirectory:
+    """The trusted issuers: those of the configuration, and those that code resolves.
+
+    Raises:
+        ConfigurationError: `issuers_in_code` and the resolver are not there together.
+    """
+    if config.issuers_in_code != (resolve is not None):
+        message = "goes with a resolver, and a resolver with it"
+        remedy = "pass `issuers=` to the guard and set this to true"
+        raise ConfigurationError(Problem(path="issuers_in_code", message=message, remedy=remedy))
+
+    def build(issuer: str, entry: Mapping[str, Any] | IssuerConfig) -> TrustedIssuer:
+        if not isinstance(entry, IssuerConfig):
+            entry = IssuerConfig.read({"issuer": issuer, **entry})
+        if entry.issuer != issuer:
+            raise ValueError("the resolver answered for another issuer")
+        return _trusted(config, entry, observers)
+
+    return IssuerDirectory(named, resolve, build)
 
 
 def _signing_keys(config: Config, problems: list[Problem]) -> SigningKeys | None:

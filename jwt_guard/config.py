@@ -7,9 +7,10 @@ by the guard that is built from it.
 """
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ __all__ = [
     "Config",
     "CookiesConfig",
     "IssuerConfig",
+    "PolicyConfig",
     "RolesConfig",
     "RoutesConfig",
     "StoreConfig",
@@ -53,6 +55,8 @@ ENVIRONMENT_PREFIX = "JWT_GUARD__"
 """Environment variables that overrule a file: `JWT_GUARD__CACHE__SIZE=0`."""
 
 _DAY = 86_400
+_TENANT = "{tenant}"
+_TENANT_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
 def _algorithms(value: Any) -> tuple[str, ...]:
@@ -76,6 +80,14 @@ def _issuer_name(value: Any) -> str:
     if name != name.strip() or "#" in name:
         raise Mistake("holds a space or a fragment", "write the exact value of `iss`")
     return name
+
+
+def _tenant_names(value: Any) -> tuple[str, ...]:
+    """Names that fill the gap in a URL, and nothing beside it."""
+    listed = names(value)
+    if not all(_TENANT_NAME.fullmatch(name) for name in listed):
+        raise Mistake("holds what is no tenant", "use letters, digits, `-`, `_` and inner dots")
+    return listed
 
 
 def _public_paths(value: Any) -> tuple[str, ...]:
@@ -148,9 +160,51 @@ class IssuerConfig:
         seconds(0.1, 60), "how long a fetch of keys may take in all, in seconds", default=5.0
     )
 
+    tenants: tuple[str, ...] = setting(
+        _tenant_names,
+        "the tenants for which `{tenant}` in `issuer` and `keys` stands; each is an issuer",
+        default=(),
+    )
+
+    @classmethod
+    def read(cls, raw: Mapping[str, Any]) -> "IssuerConfig":
+        """One entry from a mapping with the keys of a table.
+
+        Raises:
+            ConfigurationError: with every mistake that it holds.
+        """
+        problems: list[Problem] = []
+        read = read_section(cls, raw, "issuer", problems)
+        if read is None or problems:
+            raise ConfigurationError(*problems)
+        return read
+
+    def per_tenant(self) -> tuple["IssuerConfig", ...]:
+        """One entry for each tenant; itself, where it is for none."""
+        return tuple(
+            replace(
+                self,
+                issuer=self.issuer.replace(_TENANT, tenant),
+                keys=self.keys.replace(_TENANT, tenant)
+                if isinstance(self.keys, str)
+                else self.keys,
+                tenants=(),
+            )
+            for tenant in self.tenants
+        ) or (self,)
+
     def problems(self, at: str) -> list[Problem]:
         """What is wrong between the fields."""
         found = []
+        if bool(self.tenants) != (_TENANT in self.issuer):
+            found.append(
+                _of(
+                    at,
+                    "tenants",
+                    f"goes with {_TENANT} in `issuer`, and that with it",
+                    "list the tenants that are trusted",
+                )
+            )
         if (self.keys is None) == (self.secret is None):
             found.append(_of(at, "keys", "needs keys or a secret, one of them", "set `keys`"))
         if self.secret is not None and not ALGORITHMS[self.algorithms[0]].symmetric:
@@ -216,6 +270,34 @@ class RoutesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyConfig:
+    """`[[tokens.policies]]`: other lifetimes for some clients, roles or tenants.
+
+    Whoever meets all the conditions that are set is meant; of several policies that apply, the
+    shortest time counts.
+    """
+
+    clients: tuple[str, ...] = setting(names, "for one of these clients", default=())
+    roles: tuple[str, ...] = setting(names, "for who holds one of these roles", default=())
+    tenants: tuple[str, ...] = setting(names, "for one of these tenants", default=())
+    access_lifetime: float | None = setting(
+        seconds(10, _DAY), "how long an access token lives, in seconds", default=None
+    )
+    refresh_idle: float | None = setting(
+        seconds(60, 400 * _DAY), "how long an unused session lives, in seconds", default=None
+    )
+    refresh_absolute: float | None = setting(
+        seconds(60, 3650 * _DAY), "how long any session lives, in seconds", default=None
+    )
+
+    def problems(self, at: str) -> list[Problem]:
+        """What is wrong between the fields."""
+        if self.clients or self.roles or self.tenants:
+            return []
+        return [_of(at, "clients", "is for everybody", "set clients, roles or tenants")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokensConfig:
     """`[tokens]`: only where this application issues tokens itself."""
 
@@ -234,6 +316,18 @@ class TokensConfig:
     refresh_absolute: float = setting(
         seconds(60, 3650 * _DAY), "how long any session lives, in seconds", default=90.0 * _DAY
     )
+    refresh_window: float = setting(
+        seconds(0, 60),
+        "for how long a refresh token that is presented again gets the same answer, in seconds",
+        default=10.0,
+    )
+    refresh_secret: tuple[str, ...] = setting(
+        names,
+        "what refresh tokens are derived from: `env:NAME` or `file:PATH`, or several, of which the"
+        " first makes tokens and all are accepted; each of the signing keys, when not set",
+        default=(),
+    )
+    policies: tuple[PolicyConfig, ...] = sections(PolicyConfig, "other lifetimes for some")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +336,15 @@ class StoreConfig:
 
     url: str = setting(
         text, "memory://, sqlite:///file.db, postgresql://... or valkey://...", default="memory://"
+    )
+    timeout: float = setting(
+        seconds(0.1, 60), "how long the store may take to answer, in seconds", default=2.0
+    )
+    fail_open: bool = setting(
+        boolean,
+        "let callers in without looking up revocations while the store does not answer; `check`"
+        " reports it",
+        default=False,
     )
 
 
@@ -286,6 +389,9 @@ class Config:
     )
     realm: str = setting(text, "the protection space that challenges name", default="api")
     issuers: tuple[IssuerConfig, ...] = sections(IssuerConfig, "the issuers that are trusted")
+    issuers_in_code: bool = setting(
+        boolean, "whether the application resolves further issuers in code", default=False
+    )
     roles: RolesConfig = section(RolesConfig, "roles")
     tenants: TenantsConfig = section(TenantsConfig, "tenants")
     routes: RoutesConfig = section(RoutesConfig, "routes")
@@ -324,14 +430,15 @@ class Config:
         if read is None or problems:
             raise ConfigurationError(*problems)
         values = {f.name: getattr(read, f.name) for f in fields(cls)}
-        return cls(**{**values, "base": base})
+        issuers = tuple(each for issuer in read.issuers for each in issuer.per_tenant())
+        return cls(**{**values, "issuers": issuers, "base": base})
 
     def problems(self, at: str) -> list[Problem]:
         """What is wrong between the sections."""
         found = []
-        if not self.issuers and self.tokens is None:
+        if not (self.issuers or self.tokens or self.issuers_in_code):
             found.append(_of(at, "issuers", "trusts nobody", "add [[issuers]] or [tokens]"))
-        trusted = [issuer.issuer for issuer in self.issuers]
+        trusted = [each.issuer for issuer in self.issuers for each in issuer.per_tenant()]
         trusted += [self.tokens.issuer] if self.tokens else []
         found += [
             _of(at, "issuers", f"names {name} twice", "give each issuer one table")

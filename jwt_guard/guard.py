@@ -5,17 +5,22 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jwt_guard.assembly import assembled
+from jwt_guard.assembly import IssuerResolver, assembled, issuer_directory, opened_store
 from jwt_guard.audit.observer import LogObserver, Observer, settle
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow, arun, run
 from jwt_guard.http import Reply, RequestView, reply_to
+from jwt_guard.keys.remote import KeyStats, RemoteKeys
 from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Context, Requirement, RoleHierarchy
 from jwt_guard.routes import PathList
+from jwt_guard.sessions.building import keeping_of, lifetimes_of, refresh_keys_of
+from jwt_guard.sessions.manager import Sessions
+from jwt_guard.sessions.revocation import Revocations
+from jwt_guard.stores.protocol import Store
 from jwt_guard.tokens.issuer import TokenIssuer
 from jwt_guard.tokens.verifier import Verified, Verifier
 
@@ -39,35 +44,85 @@ class Guard:
     Attributes:
         config: what it was built from.
         verifier: the way from a token to a principal.
+        issuers: whom we trust.
         issuer: issues our own tokens, if `[tokens]` is configured.
         signing_keys: our own keys, if `[tokens]` is configured.
         public_paths: the paths that the configuration names public.
         observers: who is told of every outcome.
+        store: where sessions and revocations are kept.
+        revocations: revokes tokens, sessions, subjects and tenants of any issuer.
+        sessions: the sessions of our own users, if `[tokens]` is configured.
     """
 
-    def __init__(self, config: Config, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        clock: Callable[[], float] = time.time,
+        store: Store | None = None,
+        issuers: IssuerResolver | None = None,
+    ) -> None:
         self.config = config
         self.clock = clock
         self.observers: list[Observer] = [LogObserver()]
-        self.signing_keys, trusted = assembled(config, self.observers)
+        self.signing_keys, named = assembled(config, self.observers)
+        self.issuers = issuer_directory(config, named, issuers, self.observers)
         self.issuer = _token_issuer(config, self.signing_keys, clock)
         self.verifier = Verifier(
-            trusted,
+            self.issuers,
             cache_size=config.cache.size,
             max_token_size=config.max_token_size,
             clock=clock,
         )
+        self.store = opened_store(config) if store is None else store
+        self.revocations = Revocations(
+            self.store,
+            issuer=config.tokens.issuer if config.tokens else None,
+            keeping=keeping_of(config.tokens, config.leeway),
+            clock=clock,
+            observers=self.observers,
+            fail_open=config.store.fail_open,
+        )
+        self.sessions = self._built_sessions()
         self.public_paths = PathList(config.routes.public)
         self._hierarchy = RoleHierarchy(config.roles.hierarchy)
 
+    def _built_sessions(self) -> Sessions | None:
+        settings = self.config.tokens
+        if settings is None or self.issuer is None:
+            return None
+        return Sessions(
+            self.store,
+            issuer=self.issuer,
+            keys=refresh_keys_of(settings, self.config.base),
+            revocations=self.revocations,
+            window=settings.refresh_window,
+            clock=self.clock,
+            observers=self.observers,
+        )
+
     @classmethod
-    def from_config(cls, source: Source, *, clock: Callable[[], float] = time.time) -> "Guard":
+    def from_config(
+        cls,
+        source: Source,
+        *,
+        clock: Callable[[], float] = time.time,
+        store: Store | None = None,
+        issuers: IssuerResolver | None = None,
+    ) -> "Guard":
         """A guard from a TOML file's path, a mapping with the same keys, or a `Config`.
+
+        Args:
+            source: the configuration.
+            clock: seconds since 1970 UTC.
+            store: instead of the one that the configuration names.
+            issuers: resolves issuers that the configuration does not name, if it says so with
+                `issuers_in_code`; see `IssuerDirectory`.
 
         Raises:
             ConfigurationError: with every mistake at once.
         """
-        return cls(Config.load(source), clock=clock)
+        return cls(Config.load(source), clock=clock, store=store, issuers=issuers)
 
     def verify(self, token: str | bytes) -> Principal:
         """The caller of a token, blocking.
@@ -75,7 +130,7 @@ class Guard:
         Raises:
             Refusal: for every token that is not to be believed.
         """
-        return run(self.verifier.principal(token))
+        return run(self._welcome(token))
 
     async def averify(self, token: str | bytes) -> Principal:
         """The caller of a token, on the running event loop.
@@ -83,7 +138,14 @@ class Guard:
         Raises:
             Refusal: for every token that is not to be believed.
         """
-        return await arun(self.verifier.principal(token))
+        return await arun(self._welcome(token))
+
+    def _welcome(self, token: str | bytes) -> Flow[Principal]:
+        """The caller of a token; a right signature is no welcome if the token was revoked."""
+        principal = yield from self.verifier.principal(token)
+        if not self.store.has_no_cut_offs:
+            yield from self.revocations.check(principal)
+        return principal
 
     def judge(self, token: str | bytes) -> Flow[Verified]:
         """Verify a token in full and tell its header too, past the cache; for inspection.
@@ -92,7 +154,31 @@ class Guard:
             Refusal: for every token that is not to be believed.
         """
         verified = yield from self.verifier.verified(token)
+        yield from self.revocations.check(verified.principal)
         return verified
+
+    def reload_keys(self) -> dict[str, bool]:
+        """Load the keys of every issuer now: at start-up, or when keys are known to have changed.
+
+        Blocks until they are loaded or their timeouts end. Raises nothing.
+
+        Returns:
+            By issuer, whether its keys could be loaded.
+        """
+        return {each.issuer: run(each.keys.reload()) for each in self.issuers}
+
+    async def areload_keys(self) -> dict[str, bool]:
+        """As `reload_keys`, on the running event loop."""
+        return {each.issuer: await arun(each.keys.reload()) for each in self.issuers}
+
+    def key_stats(self) -> dict[str, KeyStats]:
+        """By issuer whose keys come over the network, what has happened to them so far."""
+        sources = {each.issuer: each.keys for each in self.issuers}
+        return {
+            name: source.stats()
+            for name, source in sources.items()
+            if isinstance(source, RemoteKeys)
+        }
 
     def identify(self, view: RequestView) -> Flow[Outcome]:
         """Who sent a request. Raises nothing: a refusal is an outcome like another."""
@@ -125,7 +211,7 @@ class Guard:
         token = bearer_token(view)
         if token is None:
             raise Refusal(Reason.TOKEN_MISSING)
-        principal = yield from self.verifier.principal(token)
+        principal = yield from self._welcome(token)
         return principal
 
     def permit(
@@ -189,8 +275,7 @@ class Guard:
             Refusal: the token has expired or was revoked since.
         """
         self.verifier.rules_of(principal).recheck(principal, None, self.clock())
-        return
-        yield  # a generator without a step
+        yield from self.revocations.check(principal)
 
     def reply(self, refusal: Refusal) -> Reply:
         """What the caller is told: uniform, and no more than the standards ask."""
@@ -225,6 +310,6 @@ def _token_issuer(
         issuer=config.tokens.issuer,
         keys=keys,
         audience=config.audience,
-        lifetime=config.tokens.access_lifetime,
+        lifetimes=lifetimes_of(config.tokens),
         clock=clock,
     )

@@ -3,17 +3,41 @@
 import secrets
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
 from jwt_guard.keys.signing import SigningKey, SigningKeys
+from jwt_guard.tokens.lifetimes import LifetimeRules, Lifetimes
 
-__all__ = ["TokenIssuer"]
+__all__ = ["Authentication", "ClaimsHook", "TokenIssuer"]
 
 _encode_json = msgspec.json.Encoder().encode
 _OURS = frozenset({"iss", "sub", "aud", "exp", "iat", "jti", "client_id"})
+
+ClaimsHook = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""From the claims of a token to be issued to further ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authentication:
+    """How a user authenticated.
+
+    Attributes:
+        time: when, in seconds since 1970 UTC.
+        acr: the authentication context class, if known.
+        amr: the methods (RFC 8176), if known.
+    """
+
+    time: float
+    acr: str | None = None
+    amr: Sequence[str] = ()
+
+    def claims(self) -> dict[str, Any]:
+        """As claims (RFC 9068 section 2.2.1)."""
+        return {"auth_time": int(self.time)} | _given(acr=self.acr, amr=list(self.amr))
 
 
 class TokenIssuer:
@@ -23,8 +47,11 @@ class TokenIssuer:
         issuer: our `iss`.
         keys: our signing keys.
         audience: whom the tokens are for.
-        lifetime: how long a token lives, in seconds.
+        lifetimes: how long tokens live; a number of seconds is one time for all.
         clock: seconds since 1970 UTC.
+
+    Attributes:
+        more_claims: asked for further claims of each token, if set.
     """
 
     def __init__(
@@ -33,13 +60,14 @@ class TokenIssuer:
         issuer: str,
         keys: SigningKeys,
         audience: Sequence[str],
-        lifetime: float = 300,
+        lifetimes: LifetimeRules | float = 300,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.issuer = issuer
         self.keys = keys
         self.audience = tuple(audience)
-        self.lifetime = lifetime
+        self.lifetimes = _rules(lifetimes)
+        self.more_claims: ClaimsHook | None = None
         self._clock = clock
 
     def issue(
@@ -62,13 +90,13 @@ class TokenIssuer:
             scopes: `scope`, left out when empty.
             tenant: `tenant`, left out when None.
             claims: further claims (`sid`, `auth_time`, `acr`, your own).
-            lifetime: seconds, instead of the usual.
+            lifetime: seconds, instead of what the rules say.
 
         Raises:
-            ValueError: `claims` holds one that is decided here.
+            ValueError: `claims`, or the application's hook, gives one that is decided here.
         """
-        if claims and not _OURS.isdisjoint(claims):
-            raise ValueError(f"these claims are set here: {', '.join(sorted(_OURS))}")
+        roles = list(roles)
+        lifetime = lifetime or self.lifetimes.of(client_id, roles, tenant).access
         now = int(self._clock())
         body: dict[str, Any] = {
             "iss": self.issuer,
@@ -79,8 +107,31 @@ class TokenIssuer:
             "jti": secrets.token_urlsafe(16),
             "client_id": client_id,
         }
-        body |= _given(roles=list(roles), scope=" ".join(scopes), tenant=tenant)
-        return sign(self.keys.current, body | dict(claims or {}))
+        body |= _given(roles=roles, scope=" ".join(scopes), tenant=tenant)
+        body = _with_more(body, claims, _OURS)
+        if self.more_claims is not None:
+            body = _with_more(body, self.more_claims(dict(body)), body)
+        return sign(self.keys.current, body)
+
+    @property
+    def lifetime(self) -> float:
+        """How long a token usually lives, in seconds."""
+        return self.lifetimes.usual.access
+
+
+def _rules(lifetimes: LifetimeRules | float) -> LifetimeRules:
+    if isinstance(lifetimes, LifetimeRules):
+        return lifetimes
+    return LifetimeRules(Lifetimes(access=lifetimes))
+
+
+def _with_more(
+    body: dict[str, Any], more: Mapping[str, Any] | None, decided: Container[str]
+) -> dict[str, Any]:
+    taken = sorted(name for name in more or () if name in decided)
+    if taken:
+        raise ValueError(f"these claims are set already: {', '.join(taken)}")
+    return body | dict(more or {})
 
 
 def _given(**claims: Any) -> dict[str, Any]:

@@ -1,0 +1,50 @@
+"""From the URL of a configuration to a store. Nothing is connected yet."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from jwt_guard.stores.memory import MemoryStore
+from jwt_guard.stores.protocol import Store
+
+__all__ = ["UnusableStore", "open_store"]
+
+
+class UnusableStore(Exception):
+    """A URL that no store can be opened by. The text says why, without the URL: it has passwords."""
+
+
+def open_store(url: str, base: Path, *, timeout: float) -> Store:
+    """The store of a URL.
+
+    Args:
+        url: `memory://`, `sqlite:///file.db`, `postgresql://...`, `valkey://...`.
+        base: the folder from which relative paths start.
+        timeout: for how many seconds an operation may wait for an answer.
+
+    Raises:
+        UnusableStore: the URL is not understood, or the extra that it needs is not installed.
+    """
+    kind = urlsplit(url).scheme.partition("+")[0]
+    if kind == "memory":
+        return MemoryStore()
+    if kind in {"sqlite", "postgresql"}:
+        return _sql(url, base, timeout)
+    if kind in {"valkey", "valkeys", "redis", "rediss"}:
+        return _valkey(url, timeout)
+    raise UnusableStore("is not the URL of a store that is known")
+
+
+def _sql(url: str, base: Path, timeout: float) -> Store:
+    try:
+        from jwt_guard.stores.sql import SqlStore
+    except ImportError as error:
+        raise UnusableStore(f"needs the extra jwt-guard-web[sql] ({error.name})") from None
+    return SqlStore.from_url(url, base, timeout=timeout)
+
+
+def _valkey(url: str, timeout: float) -> Store:
+    try:
+        from jwt_guard.stores.valkey import ValkeyStore
+    except ImportError as error:
+        raise UnusableStore(f"needs the extra jwt-guard-web[valkey] ({error.name})") from None
+    return ValkeyStore.from_url(url, timeout=timeout)
