@@ -1,0 +1,377 @@
+"""The JSON Lines file: chained, sealed, rotated, shared by several processes."""
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+
+from jwt_guard.audit.chain import (
+    Encoded,
+    Link,
+    LinkProblem,
+    check_link,
+    fingerprint_of,
+    link,
+    sequence_of,
+)
+from jwt_guard.audit.folder import LogFolder, padded, read_head
+from jwt_guard.audit.seal import Checkpoint, Head, SealKey, Seals, UnusableSealKey
+from jwt_guard.audit.shown import own_record
+from jwt_guard.audit.sinks import Encoder, Format, SinkFailed
+
+__all__ = ["FileSink", "Rotation"]
+
+_FILE_MODE = 0o640
+_READ_AT_ONCE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rotation:
+    """When a part is full and when it may go.
+
+    Attributes:
+        max_bytes: the size that a part may reach.
+        daily: whether each day (UTC) begins a new part.
+        retention: how many seconds a part is kept after its last record; None for ever.
+    """
+
+    max_bytes: int = 256 * 1024 * 1024
+    daily: bool = True
+    retention: float | None = None
+
+
+class FileSink:
+    """Appends records to a file, one chain for all processes that write to it.
+
+    Each batch is written under a lock: the head says what is about to be written, the batch is
+    written, the head says that it is there. So after `kill -9` at any moment the next writer (and
+    whoever verifies) can tell what was being written from what was tampered with.
+
+    Args:
+        log: the file.
+        encoder: writes the log's own records.
+        key: seals the log; made beside it, when None.
+        rotation: when a part is full and when it may go.
+        sync: whether a batch is forced to the disk before it counts as written.
+        checkpoint_every: how many records there are between checkpoints.
+        clock: seconds since 1970 UTC.
+    """
+
+    durable = True
+
+    def __init__(
+        self,
+        log: Path,
+        *,
+        encoder: Encoder,
+        format: Format = "ocsf",  # noqa: A002 - as sinks call it
+        key: SealKey | None = None,
+        rotation: Rotation | None = None,
+        sync: bool = False,
+        checkpoint_every: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.name = str(log)
+        self.format: Format = format
+        self.folder = LogFolder(log)
+        self._encoder = encoder
+        self._key = key
+        self._rotation = rotation or Rotation()
+        self._sync = sync
+        self._checkpoint_every = checkpoint_every
+        self._clock = clock
+        self._log = -1
+        self._head_file = -1
+        self._head: Head | None = None
+
+    def write(self, records: Sequence[Encoded]) -> None:
+        """See `Sink`."""
+        with self._writing() as found:
+            head = self._rotated(found) if self._is_full(found) else found
+            due = head.sequence + len(records) - head.checkpointed >= self._checkpoint_every
+            self._append(head, records, checkpoint=due)
+
+    def note(self, name: str, detail: dict[str, Any]) -> None:
+        """Write a record about the log itself.
+
+        Raises:
+            SinkFailed: it could not be written.
+        """
+        with self._writing() as head:
+            self._append(head, [self._own(name, detail)])
+
+    def rotate(self) -> None:
+        """Begin a new part now.
+
+        Raises:
+            SinkFailed: it could not be done.
+        """
+        with self._writing() as head:
+            self._rotated(head)
+
+    def purge(self, before: float) -> list[Path]:
+        """Delete the rotated parts whose records are all older; the chain stays verifiable.
+
+        Args:
+            before: seconds since 1970 UTC.
+
+        Raises:
+            SinkFailed: it could not be done.
+        """
+        with self._writing() as head:
+            return self._purged(head, before)
+
+    def close(self) -> None:
+        """See `Sink`: a last checkpoint seals what was written since the one before."""
+        with contextlib.suppress(SinkFailed):
+            if self._head is not None and self._head.checkpointed < self._head.sequence:
+                with self._writing() as head:
+                    self._append(head, [], checkpoint=True)
+        self._let_go()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[Head]:
+        """The lock held, the files open, and the head as it is now."""
+        try:
+            with self.folder.locked():
+                yield self._current()
+        except (OSError, UnusableSealKey) as error:
+            self._let_go()
+            raise SinkFailed(f"{self.name}: {error}") from error
+
+    @property
+    def _seal(self) -> SealKey:
+        if self._key is None:
+            self._key = SealKey.read_or_make(self.folder.seal_key)
+        return self._key
+
+    def _current(self) -> Head:
+        if self._head_file < 0:
+            self.folder.publish(self._seal)
+            self._head_file = os.open(self.folder.head, os.O_CREAT | os.O_RDWR, 0o600)
+        raw = os.pread(self._head_file, 1 << 16, 0)
+        head = read_head(raw)
+        if head is not None and head != self._head and not self._trusted().approve(head):
+            head = None
+        if head is None or head != self._head or not self._is_open(head):
+            self._open_log()
+            head = self._recovered(head, damaged=bool(raw.strip()))
+        self._head = head
+        return head
+
+    def _trusted(self) -> Seals:
+        """Our key, and those of other writers and of times before."""
+        return Seals.read(self.folder.public_keys)
+
+    def _is_open(self, head: Head) -> bool:
+        """Whether the open file is still the log, and ends where the head says."""
+        if self._log < 0 or head.writing is not None:
+            return False
+        opened = os.fstat(self._log)
+        if opened.st_size != head.size:
+            return False
+        try:
+            named = self.folder.log.stat()
+        except FileNotFoundError:
+            return False
+        return opened.st_ino == named.st_ino
+
+    def _open_log(self) -> None:
+        if self._log >= 0:
+            os.close(self._log)
+        self._log = os.open(self.folder.log, os.O_CREAT | os.O_RDWR | os.O_APPEND, _FILE_MODE)
+
+    def _recovered(self, head: Head | None, *, damaged: bool) -> Head:
+        """The head, brought to agree with the file, and a record of whatever did not."""
+        size = os.fstat(self._log).st_size
+        if head is None:
+            head = self._begun(size)
+            return self._noted(head, {"problem": "head_missing"}) if size or damaged else head
+        if head.writing is not None:
+            return self._after_crash(head, head.writing[0])
+        if size == head.size:
+            return head
+        if not size and self._rotation_was_cut(head):
+            return self._new_part(head)
+        found = {"problem": "size_differs", "expected_bytes": head.size, "found_bytes": size}
+        self._end_line(size)
+        there = msgspec.structs.replace(head, size=os.fstat(self._log).st_size)
+        return self._noted(there, found)
+
+    def _rotation_was_cut(self, head: Head) -> bool:
+        """Whether a writer died after it renamed the part that the head speaks of."""
+        parts = self.folder.parts()[:-1]
+        return bool(parts) and fingerprint_of(_last_line(parts[-1])) == head.fingerprint.encode()
+
+    def _begun(self, size: int) -> Head:
+        """The head of a new chain: even where an old one lost its head, it is not continued."""
+        self._end_line(size)
+        now = self._clock()
+        return Head(
+            chain=token_hex(8),
+            sequence=0,
+            fingerprint="0" * 64,
+            size=os.fstat(self._log).st_size,
+            checkpointed=0,
+            opened=now,
+            time=now,
+            kid="",
+        )
+
+    def _end_line(self, size: int) -> None:
+        if size and os.pread(self._log, 1, size - 1) != b"\n":
+            os.write(self._log, b"\n")
+
+    def _noted(self, head: Head, detail: dict[str, Any]) -> Head:
+        return self._append(head, [self._own("recovered", detail)])
+
+    def _after_crash(self, head: Head, promised: int) -> Head:
+        """Keep the whole records that the dead writer left, cut off the torn one."""
+        left = os.pread(self._log, _READ_AT_ONCE * 64, head.size)
+        whole, kept = head.link, 0
+        size = head.size
+        for line in left.splitlines(keepends=True):
+            try:
+                whole = check_link(line, self._encoder.openings, whole)
+            except LinkProblem:
+                break
+            kept, size = kept + 1, size + len(line)
+        torn = os.fstat(self._log).st_size - size
+        os.ftruncate(self._log, size)
+        adopted = msgspec.structs.replace(
+            head,
+            sequence=whole.sequence,
+            fingerprint=whole.fingerprint.decode(),
+            size=size,
+            writing=None,
+        )
+        found = {"problem": "writer_died", "promised": promised - head.sequence, "kept": kept}
+        return self._noted(adopted, {**found, "torn_bytes": torn})
+
+    def _append(self, head: Head, records: Sequence[Encoded], *, checkpoint: bool = False) -> Head:
+        """The head behind the records, and behind a checkpoint that vouches for them if asked."""
+        lines, last = self._linked(head, records)
+        if checkpoint:
+            line, last = link(head.chain.encode(), last, self._checkpoint(head.chain, last))
+            lines.append(line)
+        data = b"".join(lines)
+        there = last.fingerprint.decode()
+        intent = msgspec.structs.replace(head, writing=(last.sequence, there))
+        self._put_head(intent, sync=self._sync)
+        self._write_all(head, data)
+        done = msgspec.structs.replace(
+            head,
+            sequence=last.sequence,
+            fingerprint=there,
+            size=head.size + len(data),
+            checkpointed=last.sequence if checkpoint else head.checkpointed,
+            time=self._clock(),
+            writing=None,
+        )
+        self._head = self._put_head(done)
+        return self._head
+
+    def _linked(self, head: Head, records: Sequence[Encoded]) -> tuple[list[bytes], Link]:
+        lines, last, chain = [], head.link, head.chain.encode()
+        for record in records:
+            line, last = link(chain, last, record)
+            lines.append(line)
+        return lines, last
+
+    def _write_all(self, head: Head, data: bytes) -> None:
+        """All or nothing: on a full disk the file is cut back to where the batch began."""
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._log, memoryview(data)[written:])
+            if self._sync:
+                os.fdatasync(self._log)
+        except OSError:
+            os.ftruncate(self._log, head.size)
+            self._put_head(head)
+            raise
+
+    def _put_head(self, head: Head, *, sync: bool = False) -> Head:
+        signed: Head = self._seal.sign(head)
+        os.pwrite(self._head_file, padded(signed), 0)
+        if sync:
+            os.fdatasync(self._head_file)
+        return signed
+
+    def _own(self, name: str, detail: dict[str, Any]) -> Encoded:
+        return self._encoder.encode(own_record(name, self._clock(), detail))
+
+    def _checkpoint(self, chain: str, at: Link) -> Encoded:
+        statement = Checkpoint(
+            chain=chain,
+            sequence=at.sequence,
+            fingerprint=at.fingerprint.decode(),
+            time=self._clock(),
+            kid="",
+        )
+        return self._own("checkpoint", msgspec.structs.asdict(self._seal.sign(statement)))
+
+    def _is_full(self, head: Head) -> bool:
+        if not head.size:
+            return False
+        return head.size >= self._rotation.max_bytes or (
+            self._rotation.daily and _day(self._clock()) != _day(head.opened)
+        )
+
+    def _rotated(self, head: Head) -> Head:
+        first = sequence_of(os.pread(self._log, 256, 0), self._encoder.openings) or 1
+        name = self.folder.rotated_name(first, head.opened)
+        self._append(head, [self._own("rotated", {"part": name.name})], checkpoint=True)
+        self.folder.log.rename(name)
+        head = self._new_part(self._head or head)
+        if self._rotation.retention is not None:
+            self._purged(head, self._clock() - self._rotation.retention)
+        return self._head or head
+
+    def _new_part(self, head: Head) -> Head:
+        self._open_log()
+        begun = msgspec.structs.replace(head, size=0, opened=self._clock(), writing=None)
+        self._head = self._put_head(begun)
+        return self._head
+
+    def _purged(self, head: Head, before: float) -> list[Path]:
+        """The record comes first: parts that go without one would count as removed."""
+        old, last = [], None
+        for part in self.folder.parts()[:-1]:
+            if part.stat().st_mtime >= before:
+                break
+            old.append(part)
+            last = _last_line(part)
+        if last is None:
+            return []
+        through = sequence_of(last, self._encoder.openings)
+        detail = {"through": through, "fingerprint": fingerprint_of(last).decode()}
+        self._append(head, [self._own("purged", detail)], checkpoint=True)
+        for part in old:
+            part.unlink()
+        return old
+
+    def _let_go(self) -> None:
+        for descriptor in (self._log, self._head_file):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._log = self._head_file = -1
+        self._head = None
+
+
+def _day(time: float) -> int:
+    return int(time // 86_400)
+
+
+def _last_line(part: Path) -> bytes:
+    """The last line of a part, which ends with one."""
+    with part.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - (1 << 16)))
+        return file.read().splitlines(keepends=True)[-1]
