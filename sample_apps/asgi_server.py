@@ -1,6 +1,8 @@
 """How the two ASGI sample applications are served, and what both stream."""
 
 import asyncio
+import signal
+import sys
 from collections.abc import AsyncIterator
 from itertools import count
 from socket import socket
@@ -23,7 +25,10 @@ class _Server(uvicorn.Server):
 
 
 def serve(app: App, arguments: Arguments) -> None:
-    """Serve an application until SIGTERM or SIGINT."""
+    """Serve an application until SIGTERM or SIGINT, which both end it with status 0."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn shuts down first and then raises the signal again, for these to take.
+        signal.signal(each, lambda *_: sys.exit(0))
     config = uvicorn.Config(
         app,
         host=arguments.host,
