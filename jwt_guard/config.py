@@ -353,6 +353,15 @@ class CookiesConfig:
     """`[cookies]`: tokens in cookies, for browsers."""
 
     enabled: bool = setting(boolean, "whether tokens may come in cookies", default=False)
+    refresh_path: str = setting(
+        text, "the path below which the refresh cookie is sent", default="/auth"
+    )
+    same_site: str = setting(
+        choice("Lax", "Strict"), "the access cookie's SameSite attribute", default="Lax"
+    )
+    trusted_origins: tuple[str, ...] = setting(
+        names, "other origins whose pages may send requests: https://app.example", default=()
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -438,6 +447,8 @@ class Config:
         found = []
         if not (self.issuers or self.tokens or self.issuers_in_code):
             found.append(_of(at, "issuers", "trusts nobody", "add [[issuers]] or [tokens]"))
+        if self.cookies.enabled and self.tokens is None:
+            found.append(_of(at, "cookies.enabled", "has no tokens to carry", "add [tokens]"))
         trusted = [each.issuer for issuer in self.issuers for each in issuer.per_tenant()]
         trusted += [self.tokens.issuer] if self.tokens else []
         found += [

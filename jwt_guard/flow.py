@@ -8,11 +8,12 @@ step, and `arun` never awaits.
     rows = yield from Lookup(store, keys)
 """
 
+import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from typing import Any, Generic, TypeVar
 
-__all__ = ["Effect", "Flow", "arun", "run"]
+__all__ = ["Call", "Effect", "Flow", "arun", "run"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -38,6 +39,39 @@ class Effect(ABC, Generic[T_co]):
 
 Flow = Generator[Effect[Any], Any, T]
 """A decision in progress: yields effects, receives their answers, returns its result."""
+
+
+class Call(Effect[Any]):
+    """Call a function of the application with these arguments.
+
+    A plain function is called in a thread where an event loop runs, so that a slow one holds up
+    nobody; an `async def` needs such a loop. What it raises, the flow receives.
+    """
+
+    __slots__ = ("_arguments", "_function")
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._function = function
+        self._arguments = arguments
+
+    def run(self) -> Any:
+        """See `Effect`."""
+        return _answer(self._function(*self._arguments))
+
+    async def arun(self) -> Any:
+        """See `Effect`."""
+        import asyncio  # a third of the package's start-up, which WSGI never needs
+
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(*self._arguments)
+        return _answer(await asyncio.to_thread(self._function, *self._arguments))
+
+
+def _answer(answer: Any) -> Any:
+    if inspect.iscoroutine(answer):
+        answer.close()
+        raise TypeError("an asynchronous function is an `async def`, for asynchronous drivers")
+    return answer
 
 
 def run(flow: Flow[T]) -> T:

@@ -1,7 +1,7 @@
 """The one object that an adapter holds."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +9,9 @@ from jwt_guard.assembly import IssuerResolver, assembled, issuer_directory, open
 from jwt_guard.audit.observer import LogObserver, Observer, settle
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
+from jwt_guard.credentials.cookies import CookieJar
+from jwt_guard.credentials.csrf import CsrfRule, Proof
+from jwt_guard.credentials.sealing import Sealer
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow, arun, run
 from jwt_guard.http import Reply, RequestView, reply_to
@@ -17,7 +20,12 @@ from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Context, Requirement, RoleHierarchy
 from jwt_guard.routes import PathList
-from jwt_guard.sessions.building import keeping_of, lifetimes_of, refresh_keys_of
+from jwt_guard.sessions.building import (
+    keeping_of,
+    lifetimes_of,
+    refresh_keys_of,
+    server_secrets,
+)
 from jwt_guard.sessions.manager import Sessions
 from jwt_guard.sessions.revocation import Revocations
 from jwt_guard.stores.protocol import Store
@@ -32,10 +40,17 @@ BadToken = Literal["refuse", "anonymous"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a request's credentials tell: a principal, or why there is none."""
+    """What a request's credentials tell: a principal, or why there is none.
+
+    Attributes:
+        principal: the verified caller.
+        refusal: why there is none.
+        proof: what a caller who sent a cookie shows of having meant it; None without a cookie.
+    """
 
     principal: Principal | None = None
     refusal: Refusal | None = None
+    proof: Proof | None = None
 
 
 class Guard:
@@ -52,6 +67,8 @@ class Guard:
         store: where sessions and revocations are kept.
         revocations: revokes tokens, sessions, subjects and tenants of any issuer.
         sessions: the sessions of our own users, if `[tokens]` is configured.
+        secrets: what our cookies are sealed with, the first one; the others still open them.
+        cookies: reads and writes tokens in cookies, if `[cookies]` enables them.
     """
 
     def __init__(
@@ -84,6 +101,8 @@ class Guard:
             fail_open=config.store.fail_open,
         )
         self.sessions = self._built_sessions()
+        self.secrets = self._own_secrets()
+        self.cookies = _cookie_jar(config, self.secrets)
         self.public_paths = PathList(config.routes.public)
         self._hierarchy = RoleHierarchy(config.roles.hierarchy)
 
@@ -100,6 +119,11 @@ class Guard:
             clock=self.clock,
             observers=self.observers,
         )
+
+    def _own_secrets(self) -> tuple[bytes, ...]:
+        """The secrets of our sessions; that they are there and long enough is known by now."""
+        settings = self.config.tokens
+        return () if settings is None else tuple(server_secrets(settings, self.config.base))
 
     @classmethod
     def from_config(
@@ -180,10 +204,16 @@ class Guard:
             if isinstance(source, RemoteKeys)
         }
 
-    def identify(self, view: RequestView) -> Flow[Outcome]:
-        """Who sent a request. Raises nothing: a refusal is an outcome like another."""
+    def identify(self, view: RequestView, *, own_csrf: bool = False) -> Flow[Outcome]:
+        """Who sent a request. Raises nothing: a refusal is an outcome like another.
+
+        Args:
+            view: the request.
+            own_csrf: whether the framework itself demands a proof against forgery where the
+                outcome's `proof` is `MISSING`; else such a request is refused here.
+        """
         try:
-            principal = yield from self._authenticated(view)
+            principal, proof = yield from self._authenticated(view, own_csrf)
         except Refusal as refusal:
             failed = yield from self._told(refusal, view)
             return Outcome(refusal=failed)
@@ -194,7 +224,7 @@ class Guard:
                     yield from pending
         except Refusal as unrecorded:
             return Outcome(refusal=unrecorded)
-        return Outcome(principal=principal)
+        return Outcome(principal=principal, proof=proof)
 
     def _told(self, refusal: Refusal, view: RequestView) -> Flow[Refusal]:
         """The refusal that counts; a missing token is told only where one is asked for."""
@@ -207,12 +237,36 @@ class Guard:
             return unrecorded
         return refusal
 
-    def _authenticated(self, view: RequestView) -> Flow[Principal]:
-        token = bearer_token(view)
+    def _authenticated(
+        self, view: RequestView, own_csrf: bool
+    ) -> Flow[tuple[Principal, Proof | None]]:
+        token: str | bytes | None = bearer_token(view)
+        sealed = self.cookies.access_token(view) if self.cookies is not None else None
+        if token is not None and sealed is not None:
+            raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
+        if token is None:
+            token = sealed
         if token is None:
             raise Refusal(Reason.TOKEN_MISSING)
         principal = yield from self._welcome(token)
-        return principal
+        if "cnf" in principal.claims:
+            raise Refusal(Reason.BINDING_MISSING, claim="cnf")
+        proof = self._proof(view, principal, own_csrf) if sealed is not None else None
+        return principal, proof
+
+    def _proof(self, view: RequestView, principal: Principal, own_csrf: bool) -> Proof:
+        """What a request with a cookie shows of being meant.
+
+        Raises:
+            Refusal: `csrf_failed`.
+        """
+        session_id = principal.session_id
+        if self.cookies is None or session_id is None:
+            raise Refusal(Reason.CSRF_FAILED)
+        proof = self.cookies.csrf.proof(view, session_id)
+        if proof is Proof.GIVEN or (own_csrf and proof is Proof.MISSING):
+            return proof
+        raise Refusal(Reason.CSRF_FAILED)
 
     def permit(
         self,
@@ -299,6 +353,17 @@ def _may_be_anonymous(refusal: Refusal, bad_token: BadToken) -> bool:
     if refusal.reason is Reason.TOKEN_MISSING:
         return True
     return bad_token == "anonymous" and refusal.error == "invalid_token"
+
+
+def _cookie_jar(config: Config, secrets: Sequence[bytes]) -> CookieJar | None:
+    if not config.cookies.enabled or not secrets:
+        return None
+    return CookieJar(
+        sealer=Sealer(secrets),
+        csrf=CsrfRule(secrets, config.cookies.trusted_origins),
+        refresh_path=config.cookies.refresh_path,
+        same_site=config.cookies.same_site,
+    )
 
 
 def _token_issuer(

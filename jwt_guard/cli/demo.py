@@ -20,10 +20,11 @@ from jwt_guard.tokens.issuer import TokenIssuer
 
 if TYPE_CHECKING:
     from sample_apps.servers import RunningApp
-    from sample_apps.tour import Step, Stop
+    from sample_apps.tour import Answer, Step, Stop
 
 __all__ = ["demo"]
 
+_PIPE_WIDTH = 140
 _EMBEDDED = """\
 audience = "https://api.jwt-guard.example"
 
@@ -131,6 +132,8 @@ def _table_tour(stops: "Sequence[Stop]", apps: "Sequence[RunningApp]") -> "list[
     from sample_apps.tour import walk
 
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=_PIPE_WIDTH)
     table = Table(title="the same requests to each framework", title_style="bold")
     for column in ("request", "what it shows", "expected", *(app.framework for app in apps)):
         table.add_column(column, overflow="fold")
@@ -147,11 +150,16 @@ def _table_tour(stops: "Sequence[Stop]", apps: "Sequence[RunningApp]") -> "list[
 
 def _cells(step: "Step") -> list[str]:
     stop = step.stop
-    marks = [
-        f"[green]{answer.text}[/]" if answer.right else f"[bold red]{answer.text} ✗[/]"
-        for answer in step.answers
+    return [
+        f"{stop.method} {stop.path.partition('?')[0]}",
+        stop.title,
+        stop.expected,
+        *(_cell(answer) for answer in step.answers),
     ]
-    return [f"{stop.method} {stop.path.partition('?')[0]}", stop.title, stop.expected, *marks]
+
+
+def _cell(answer: "Answer") -> str:
+    return f"[green]✓ {answer.status}[/]" if answer.right else f"[bold red]✗ {answer.text}[/]"
 
 
 def _serve(apps: "Sequence[RunningApp]", stops: "Sequence[Stop]") -> None:

@@ -11,7 +11,7 @@ from jwt_guard.sessions.refresh_token import SHORTEST_SECRET, RefreshKeys
 from jwt_guard.sessions.revocation import Keeping
 from jwt_guard.tokens.lifetimes import LifetimePolicy, LifetimeRules, Lifetimes
 
-__all__ = ["TokenSettings", "keeping_of", "lifetimes_of", "refresh_keys_of"]
+__all__ = ["TokenSettings", "keeping_of", "lifetimes_of", "refresh_keys_of", "server_secrets"]
 
 _FOREIGN = 90 * 86_400.0
 """How long cut-offs of foreign tokens are kept where nothing says how long these live."""
@@ -125,7 +125,7 @@ def refresh_keys_of(settings: TokenSettings, base: Path) -> RefreshKeys:
     """
     path = "tokens.refresh_secret"
     try:
-        return RefreshKeys(_secrets(settings, base))
+        return RefreshKeys(server_secrets(settings, base))
     except UnusableKeys as error:
         problem = Problem(path=path, message=str(error), remedy="set what it refers to")
     except ValueError:
@@ -135,7 +135,12 @@ def refresh_keys_of(settings: TokenSettings, base: Path) -> RefreshKeys:
     raise ConfigurationError(problem)
 
 
-def _secrets(settings: TokenSettings, base: Path) -> list[bytes]:
+def server_secrets(settings: TokenSettings, base: Path) -> list[bytes]:
+    """The secrets that refresh tokens, cookies and proofs against forgery are derived from.
+
+    Raises:
+        UnusableKeys: one of them cannot be read.
+    """
     if settings.refresh_secret:
         return [referred(secret, base).encode() for secret in settings.refresh_secret]
     document = signing_document(settings.signing_keys, base)
