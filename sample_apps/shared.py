@@ -6,15 +6,19 @@ what each route needs, and answers with the bodies that the functions here make.
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from jwt_guard import Config, Principal, Requirement, fresh, role, scope, tenant
-from jwt_guard.config import TokensConfig
+from jwt_guard.config import CookiesConfig, TokensConfig
+from jwt_guard.endpoints import Endpoint, well_known
 from jwt_guard.keys.signing import generate_key
+from jwt_guard.login import Identity, login_endpoints
+from jwt_guard.sessions.passwords import hash_password, verify_password
 
 __all__ = [
     "AUDIENCE",
@@ -24,8 +28,10 @@ __all__ = [
     "Arguments",
     "Person",
     "arguments",
+    "check_password",
     "configuration",
     "default_config",
+    "endpoints",
     "invoices",
     "me",
     "people",
@@ -81,6 +87,24 @@ def people() -> dict[str, Person]:
     return {person.name: person for person in everybody}
 
 
+_PASSWORDS = {name: hash_password(f"{name}-demo") for name in people()}
+
+
+def check_password(name: str, password: str) -> Identity | None:
+    """Who that is, if the password is right; it takes as long for a name that nobody bears."""
+    person = people().get(name)
+    if not verify_password(password, _PASSWORDS.get(name)) or person is None:
+        return None
+    return Identity(
+        subject=person.name, roles=person.roles, scopes=person.scopes, tenant=person.tenant
+    )
+
+
+def endpoints() -> tuple[Endpoint, ...]:
+    """The routes that the library brings: published documents, and login."""
+    return (*well_known(), *login_endpoints(check_password))
+
+
 def default_config() -> dict[str, Any]:
     """A configuration that trusts only the application itself, by a key made just now."""
     return {
@@ -88,6 +112,7 @@ def default_config() -> dict[str, Any]:
         "roles": {"hierarchy": {name: list(below) for name, below in HIERARCHY.items()}},
         "routes": {"protect": "all"},
         "tokens": {"issuer": ISSUER, "signing_keys": _new_keys()},
+        "cookies": {"enabled": True},
     }
 
 
@@ -95,8 +120,9 @@ def configuration(file: str | Path | None = None) -> Config:
     """The configuration of a sample application.
 
     Args:
-        file: a TOML file whose audience and issuers hold. Tokens of our own are added where it
-            has none, and the sample's hierarchy of roles where it has none.
+        file: a TOML file whose audience and issuers hold. Tokens of our own and cookies are
+            added where it says nothing of them, and the sample's hierarchy of roles where it has
+            none.
 
     Raises:
         ConfigurationError: with every mistake that the file holds.
@@ -107,7 +133,16 @@ def configuration(file: str | Path | None = None) -> Config:
     roles = read.roles
     if not roles.hierarchy:
         roles = replace(roles, hierarchy=dict(HIERARCHY))
-    return replace(read, roles=roles, tokens=read.tokens or _own_tokens(read))
+    return replace(
+        read,
+        roles=roles,
+        tokens=read.tokens or _own_tokens(read),
+        cookies=read.cookies if "cookies" in _tables(file) else CookiesConfig(enabled=True),
+    )
+
+
+def _tables(file: str | Path) -> Iterable[str]:
+    return tomllib.loads(Path(file).read_text(encoding="utf-8"))
 
 
 def _own_tokens(config: Config) -> TokensConfig:

@@ -8,7 +8,6 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from jwt_guard import Config, Guard
-from jwt_guard.endpoints import well_known
 from jwt_guard_asgi import JWTGuardMiddleware, while_welcome
 from jwt_guard_asgi.starlette import EventStream, current_principal, public, require, routes
 from sample_apps import shared
@@ -33,7 +32,7 @@ def create_app(config: Config) -> Starlette:
         WebSocketRoute("/ws", echo),
     ]
     return Starlette(
-        routes=[*own, *routes(guard, well_known())],
+        routes=[*own, *routes(guard, shared.endpoints())],
         middleware=[Middleware(JWTGuardMiddleware, guard=guard)],
     )
 
