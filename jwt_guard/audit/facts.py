@@ -129,7 +129,12 @@ def seen(view: RequestView | None) -> Seen:
 
 
 def of_principal(
-    name: str, time: float, principal: Principal, seen: Seen, refusal: Refusal | None = None
+    name: str,
+    time: float,
+    principal: Principal,
+    seen: Seen,
+    refusal: Refusal | None = None,
+    trace: str | None = None,
 ) -> Fact:
     """A verified caller, let in or denied."""
     return Fact(
@@ -150,10 +155,15 @@ def of_principal(
         None,
         None,
         principal.claims,
+        1,
+        None,
+        trace,
     )
 
 
-def of_refusal(time: float, refusal: Refusal, seen: Seen, presented: Presented) -> Fact:
+def of_refusal(
+    time: float, refusal: Refusal, seen: Seen, presented: Presented, trace: str | None = None
+) -> Fact:
     """Credentials that were refused: nothing of them is believed."""
     return Fact(
         time=time,
@@ -165,10 +175,11 @@ def of_refusal(time: float, refusal: Refusal, seen: Seen, presented: Presented) 
         method=seen.method,
         path=seen.path,
         presented=presented,
+        trace=trace,
     )
 
 
-def of_occurrence(time: float, occurrence: Occurrence) -> Fact:
+def of_occurrence(time: float, occurrence: Occurrence, trace: str | None = None) -> Fact:
     """Something else that happened."""
     request = seen(occurrence.view)
     return Fact(
@@ -186,6 +197,7 @@ def of_occurrence(time: float, occurrence: Occurrence) -> Fact:
         method=request.method,
         path=request.path,
         detail=dict(occurrence.detail),
+        trace=trace,
     )
 
 

@@ -122,6 +122,8 @@ class SubjectKeys:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._connection: sqlite3.Connection | None = None
+        self._inherited: list[sqlite3.Connection | None] = []
+        self._process = -1
         self._master = b""
         self._version = -1
         self._passing = secrets.token_bytes(32)
@@ -252,8 +254,11 @@ class SubjectKeys:
             raise SubjectKeysUnavailable(f"{self._file.name}: {error}") from error
 
     def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
+        if self._connection is None or self._process != os.getpid():
+            # SQLite forbids a forked child to use, or even to close, its parent's connection.
+            self._inherited.append(self._connection)
             self._connection = self._opened()
+            self._process = os.getpid()
         return self._connection
 
     def _opened(self) -> sqlite3.Connection:

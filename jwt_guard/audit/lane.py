@@ -1,0 +1,188 @@
+"""One sink, its backlog, and the thread that writes it."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from itertools import islice
+from typing import Protocol
+
+from jwt_guard.audit.chain import Encoded
+from jwt_guard.audit.queue import Ticket
+from jwt_guard.audit.shown import own_record
+from jwt_guard.audit.sinks import Encoder, Sink, SinkFailed
+
+__all__ = ["Lane"]
+
+_log = logging.getLogger("jwt_guard.audit")
+
+_MOST_AT_ONCE = 5_000
+_FIRST_DELAY = 0.05
+_LONGEST_DELAY = 5.0
+_QUIET = 60.0
+
+
+class Marker(Protocol):
+    """Told when a durable sink begins and ceases to fail."""
+
+    def __call__(self, what: str, *, failing: bool) -> None:
+        """Note it."""
+        ...
+
+
+class Lane:
+    """Carries records to one sink, so that a slow or dead one does not hold up the others.
+
+    Args:
+        sink: where the records go.
+        encoder: writes records in the sink's format.
+        capacity: how many records may wait.
+        lossy: whether records that find no room are dropped and counted; else they are waited for.
+        failing: told when the sink begins and ceases to fail.
+    """
+
+    def __init__(
+        self,
+        sink: Sink,
+        encoder: Encoder,
+        *,
+        capacity: int,
+        lossy: bool,
+        failing: Marker,
+    ) -> None:
+        self.sink = sink
+        self.encoder = encoder
+        self.failures = 0
+        self.written = 0
+        self.dropped = 0
+        self._capacity = capacity
+        self._lossy = lossy or not sink.durable
+        self._tell = failing
+        self._failing = False
+        self._complained = float("-inf")
+        self._records: deque[Encoded] = deque()
+        self._tickets: deque[tuple[int, Ticket]] = deque()
+        self._taken = 0
+        self._gap = 0
+        self._changed = threading.Condition()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def put(self, records: Sequence[Encoded], tickets: Sequence[Ticket]) -> None:
+        """Take records; waits for room unless it may drop them."""
+        with self._changed:
+            if len(self._records) >= self._capacity and self._lossy:
+                self._gap += len(records)
+                self.dropped += len(records)
+                for ticket in tickets:
+                    ticket.acknowledge()
+                return
+            while len(self._records) >= self._capacity and not self._closing:
+                self._changed.wait(0.1)
+            self._records.extend(records)
+            self._taken += len(records)
+            self._tickets.extend((self._taken, ticket) for ticket in tickets)
+            self._changed.notify_all()
+        if self._thread is None:
+            self._start()
+
+    def close(self, patience: float) -> None:
+        """Write what waits, for at most so many seconds, and let the sink go."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(patience)
+        self.sink.close()
+
+    def _start(self) -> None:
+        name = f"jwt_guard audit {self.sink.name}"
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def _work(self) -> None:
+        while batch := self._next():
+            if not self._written(batch):
+                return
+            with self._changed:
+                for _ in batch:
+                    self._records.popleft()
+                self.written += len(batch)
+                safe = self._safe_tickets()
+                self._changed.notify_all()
+            for ticket in safe:
+                ticket.acknowledge()
+
+    def _next(self) -> list[Encoded]:
+        """The oldest records, still in the backlog; empty when it is time to end."""
+        with self._changed:
+            while not self._records and not self._closing:
+                self._changed.wait()
+            return list(islice(self._records, _MOST_AT_ONCE))
+
+    def _safe_tickets(self) -> list[Ticket]:
+        safe = []
+        while self._tickets and self._tickets[0][0] <= self.written:
+            safe.append(self._tickets.popleft()[1])
+        return safe
+
+    def _written(self, batch: list[Encoded]) -> bool:
+        """Write a batch, however long it takes; False if it was given up at the end."""
+        delay = _FIRST_DELAY
+        while True:
+            gap = self._gap
+            try:
+                self.sink.write([*self._gap_record(gap), *batch])
+            except SinkFailed as error:
+                self._failed(error)
+            except Exception as error:  # noqa: BLE001 - a sink's own exceptions end no thread
+                self._failed(error)
+            else:
+                self._succeeded(gap)
+                return True
+            if self._wait(delay):
+                _log.error("audit sink %s: %d records are lost", self.sink.name, len(self._records))
+                return False
+            delay = min(2 * delay, _LONGEST_DELAY)
+
+    def _wait(self, delay: float) -> bool:
+        """Wait before the next attempt. True when closing: then there is no next one."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closing, delay)
+
+    def _gap_record(self, gap: int) -> list[Encoded]:
+        if not gap:
+            return []
+        detail = {"sink": self.sink.name, "dropped": gap, "why": "backlog_full"}
+        return [self.encoder.encode(own_record("gap", time.time(), detail))]
+
+    def _failed(self, error: Exception) -> None:
+        self.failures += 1
+        if not self._failing:
+            self._mark(failing=True)
+        now = time.monotonic()
+        if now - self._complained >= _QUIET:
+            self._complained = now
+            _log.error(
+                "audit sink %s fails, %d records wait: %s",
+                self.sink.name,
+                len(self._records),
+                type(error).__name__ if not isinstance(error, SinkFailed) else error,
+            )
+
+    def _mark(self, *, failing: bool) -> None:
+        self._failing = failing
+        if self.sink.durable:
+            self._tell(self.sink.name, failing=failing)
+
+    def _succeeded(self, gap: int) -> None:
+        with self._changed:
+            self._gap -= gap
+        if self._failing:
+            self._complained = float("-inf")
+            self._mark(failing=False)
+            _log.warning("audit sink %s works again", self.sink.name)

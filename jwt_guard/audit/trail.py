@@ -1,0 +1,167 @@
+"""The audit trail: the observer that records everything."""
+
+import atexit
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable, Sequence
+
+from jwt_guard.audit import facts
+from jwt_guard.audit.facts import Fact
+from jwt_guard.audit.lane import Lane
+from jwt_guard.audit.observer import Occurrence, Pending
+from jwt_guard.audit.queue import FactQueue, QueueRules, Ticket
+from jwt_guard.audit.sampling import Each, Sampling
+from jwt_guard.audit.shown import Shower
+from jwt_guard.audit.sinks import Encoder, Format, Sink
+from jwt_guard.audit.writer import Watcher, Writer
+from jwt_guard.errors import Refusal
+from jwt_guard.http import RequestView
+from jwt_guard.principal import Principal
+
+__all__ = ["AuditTrail"]
+
+_starting = threading.Lock()
+_trails: "weakref.WeakSet[AuditTrail]" = weakref.WeakSet()
+
+
+class AuditTrail:
+    """Records outcomes off the request's path. An `Observer`; shared by all threads and tasks.
+
+    Its threads begin with the first event, in whichever process that happens; a forked child
+    begins its own. `close` it, or leave it to the interpreter's end, to have everything written.
+
+    Args:
+        sinks: where records go.
+        encoders: writes records, by format.
+        shower: makes facts fit to be written.
+        rules: how many facts may wait and what happens to one more.
+        sampling: which of the verified requests are written; all, in strict mode.
+        watchers: who sees every fact.
+        clock: seconds since 1970 UTC.
+
+    Attributes:
+        secret: what refused tokens are digested under.
+        trace: tells the id of the current trace, if there is such a thing.
+    """
+
+    def __init__(
+        self,
+        sinks: Sequence[Sink],
+        *,
+        encoders: dict[Format, Encoder],
+        shower: Shower,
+        rules: QueueRules | None = None,
+        sampling: Sampling | None = None,
+        watchers: Sequence[Watcher] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.sinks = sinks
+        self.watchers = list(watchers)
+        self._encoders = encoders
+        self._shower = shower
+        self.secret = os.urandom(32)
+        self.trace: Callable[[], str | None] | None = None
+        self._rules = rules or QueueRules()
+        self._sampling = Each() if self._rules.strict or sampling is None else sampling
+        self._clock = clock
+        self._writer: Writer | None = None
+        self._closed = False
+        self.lanes: list[Lane] = []
+        self.queue = FactQueue(self._rules)
+        _trails.add(self)
+
+    def authenticated(self, principal: Principal, view: RequestView | None) -> Pending:
+        """See `Observer`."""
+        fact = facts.of_principal(
+            facts.AUTHENTICATED, self._clock(), principal, facts.seen(view), None, self._traced()
+        )
+        return self._put(fact)
+
+    def refused(self, refusal: Refusal, view: RequestView | None) -> Pending:
+        """See `Observer`."""
+        said = facts.presented(view, self.secret)
+        return self._put(
+            facts.of_refusal(self._clock(), refusal, facts.seen(view), said, self._traced())
+        )
+
+    def denied(self, refusal: Refusal, principal: Principal, view: RequestView | None) -> Pending:
+        """See `Observer`."""
+        fact = facts.of_principal(
+            facts.DENIED, self._clock(), principal, facts.seen(view), refusal, self._traced()
+        )
+        return self._put(fact)
+
+    def happened(self, occurrence: Occurrence) -> Pending:
+        """See `Observer`."""
+        return self._put(facts.of_occurrence(self._clock(), occurrence, self._traced()))
+
+    def flush(self, patience: float = 5.0) -> bool:
+        """Wait until everything recorded so far is written. False if that took too long."""
+        if self._writer is None:
+            return True
+        ticket = Ticket(patience)
+        self.queue.force(None, ticket)
+        try:
+            ticket.run()
+        except Refusal:
+            return False
+        return True
+
+    def close(self, patience: float = 5.0) -> None:
+        """Write what waits, for at most so many seconds, and end the threads."""
+        self._closed = True
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close(patience)
+        _trails.discard(self)
+
+    def _traced(self) -> str | None:
+        return self.trace() if self.trace is not None else None
+
+    def _put(self, fact: Fact) -> Pending:
+        if self._writer is None:
+            self._start()
+        return self.queue.put(fact)
+
+    def _start(self) -> None:
+        with _starting:
+            if self._writer is not None or self._closed:
+                return
+            rules = self._rules
+            self.lanes = [
+                Lane(
+                    sink,
+                    self._encoders[sink.format],
+                    capacity=rules.size,
+                    lossy=rules.lossy,
+                    failing=self.queue.mark,
+                )
+                for sink in self.sinks
+            ]
+            writer = Writer(self.queue, self._shower, self.lanes, self._sampling, self.watchers)
+            writer.start()
+            self._writer = writer
+
+    def after_fork(self) -> None:
+        """The parent's threads are not here, and what it had queued, it will write."""
+        self.queue = FactQueue(self._rules)
+        self._writer = None
+
+
+def _reset_all() -> None:
+    global _starting  # noqa: PLW0603 - the parent may have held it
+    _starting = threading.Lock()
+    for trail in list(_trails):
+        trail.after_fork()
+
+
+def _close_all() -> None:
+    for trail in list(_trails):
+        trail.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_reset_all)
+atexit.register(_close_all)
