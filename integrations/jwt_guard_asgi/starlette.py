@@ -17,7 +17,7 @@ from typing import Any, TypeVar, overload
 from starlette.endpoints import HTTPEndpoint, WebSocketEndpoint
 from starlette.requests import HTTPConnection
 from starlette.responses import ContentStream, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from jwt_guard.endpoints import Endpoint
 from jwt_guard.errors import Refusal
@@ -178,7 +178,7 @@ def _response_to(connection: HTTPConnection, refusal: Exception) -> Response:
     return response
 
 
-def routes(guard: Guard, endpoints: Iterable[Endpoint]) -> list[Route]:
+def routes(guard: Guard, endpoints: Iterable[Endpoint]) -> list[BaseRoute]:
     """The library's own endpoints as routes: `Starlette(routes=[*routes(guard, well_known())])`."""
     return [
         Route(each.path, EndpointApp(guard, each), methods=[each.method], name=each.name)
