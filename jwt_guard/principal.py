@@ -1,11 +1,14 @@
 """Who is calling: the immutable thing that a handler sees."""
 
-from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, NoReturn
 
 import msgspec
 
 __all__ = ["Principal", "ReadOnlyDict", "ReadOnlyList", "read_only"]
+
+
+_decode_json = msgspec.json.Decoder().decode
 
 
 def _refuse(self: object, *args: object, **kwargs: object) -> NoReturn:
@@ -50,7 +53,7 @@ def read_only(value: Any) -> Any:
     return value
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=True):
+class Principal(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A verified caller. Made by the guard alone; it and all that it holds are read-only.
 
     Attributes:
@@ -67,7 +70,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
         expires_at: `exp`, seconds since 1970 UTC.
         authenticated_at: `auth_time`, seconds since 1970 UTC.
         acr: the authentication context class (RFC 9068 section 2.2.1).
-        claims: all verified claims, read-only.
+        payload: the claims as they were signed, a JSON object.
     """
 
     subject: str
@@ -83,7 +86,13 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, repr_omit_defaults=Tr
     expires_at: float
     authenticated_at: float | None = None
     acr: str | None = None
-    claims: Mapping[str, Any]
+    payload: bytes
+
+    @cached_property
+    def claims(self) -> ReadOnlyDict:
+        """All verified claims, read-only; taken from the payload when first asked for."""
+        claims: ReadOnlyDict = read_only(_decode_json(self.payload))
+        return claims
 
     def __repr__(self) -> str:
         return f"Principal(subject={self.subject!r}, issuer={self.issuer!r})"

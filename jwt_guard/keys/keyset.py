@@ -1,20 +1,16 @@
 """Keys ready for use: an immutable set, found by key identifier and algorithm in one step."""
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
-
-from joserfc.jws import JWSRegistry
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
 from jwt_guard.keys.algorithms import ALGORITHMS, JoseKey
+from jwt_guard.keys.signatures import Verify, verifier
 
-__all__ = ["KeySet", "KeySource", "StaticKeys", "Verify", "VerifyingKey", "find_key"]
-
-Verify = Callable[[bytes, bytes], bool]
-"""Whether a message bears this signature. May raise anything on odd input."""
+__all__ = ["KeySet", "KeySource", "StaticKeys", "VerifyingKey", "find_key"]
 
 _generations = itertools.count(1)
 
@@ -35,9 +31,7 @@ class VerifyingKey:
 
     def verifier(self, algorithm: str) -> Verify:
         """A function of (message, signature) that tells whether the signature is right."""
-        model = JWSRegistry.algorithms[algorithm]
-        key = self.key
-        return lambda message, signature: model.verify(message, signature, key)
+        return verifier(self.key, algorithm)
 
 
 class KeySet:

@@ -3,20 +3,46 @@
 Every claim is typed before it is compared. The rules of one issuer are compiled once.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from math import isfinite
-from typing import Any
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, TypeGuard
+
+import msgspec
 
 from jwt_guard.errors import Reason, Refusal
-from jwt_guard.principal import Principal, ReadOnlyDict, read_only
+from jwt_guard.principal import Principal
 from jwt_guard.tokens.profiles import MISSING, ClaimPath, Profile
 
 __all__ = ["ClaimRules", "check_times"]
 
-_STRINGS = ("iss", "sub", "jti", "client_id", "azp", "sid", "acr", "token_type", "typ")
-_NUMBERS = ("exp", "nbf", "iat", "auth_time")
 _NOTHING: frozenset[str] = frozenset()
+_ABSENT: Any = None
+
+
+class _Known(msgspec.Struct, kw_only=True, gc=False):
+    """The claims whose types the standards fix; an absent one is None, null is a wrong type.
+
+    C code checks the types. A boolean, which Python takes for a number, is none for it.
+    """
+
+    iss: str
+    sub: str = _ABSENT
+    jti: str = _ABSENT
+    client_id: str = _ABSENT
+    azp: str = _ABSENT
+    sid: str = _ABSENT
+    acr: str = _ABSENT
+    token_type: str = _ABSENT
+    typ: str = _ABSENT
+    exp: int | float
+    nbf: int | float = _ABSENT
+    iat: int | float = _ABSENT
+    auth_time: int | float = _ABSENT
+
+    @property
+    def client(self) -> str | None:
+        """RFC 9068 says `client_id`, OpenID Connect `azp`."""
+        return self.azp if self.client_id is None else self.client_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,22 +69,34 @@ class ClaimRules:
     scopes: tuple[ClaimPath, ...] = ()
     permissions: tuple[ClaimPath, ...] = ()
     tenant: ClaimPath | None = None
+    _required: frozenset[str] = field(init=False, repr=False)
+    _marks: frozenset[str] = field(init=False, repr=False)
 
-    def principal(self, claims: dict[str, Any], now: float) -> Principal:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_required", frozenset(self.profile.required))
+        object.__setattr__(self, "_marks", self.profile.absent.union(self.profile.fixed))
+
+    def principal(self, claims: dict[str, Any], payload: bytes, now: float) -> Principal:
         """The caller that these claims describe.
+
+        Args:
+            claims: the decoded payload.
+            payload: the payload.
+            now: seconds since 1970 UTC.
 
         Raises:
             Refusal: the first rule that they break.
         """
-        self._check_presence(claims)
-        _check_types(claims)
-        self._check_kind(claims)
-        check_times(claims["exp"], claims.get("nbf"), now, self.leeway)
-        self._check_past(claims, now)
-        self._check_age(claims.get("iat"), now)
+        if not self._required <= claims.keys():
+            self._refuse_incomplete(claims)
+        known = _known(claims)
+        if not self._marks.isdisjoint(claims):
+            self._check_kind(claims)
+        check_times(known.exp, known.nbf, now, self.leeway)
+        self._check_past(known, now)
         self._check_audience(claims)
-        self._check_parties(claims)
-        return self._build(claims)
+        self._check_parties(known)
+        return self._build(known, claims, payload)
 
     def recheck(self, principal: Principal, starts: float | None, now: float) -> None:
         """Whether a token that once passed is still within its time.
@@ -67,9 +105,10 @@ class ClaimRules:
             Refusal: `token_expired`, `token_not_yet_valid` or `token_too_old`.
         """
         check_times(principal.expires_at, starts, now, self.leeway)
-        self._check_age(principal.issued_at, now)
+        if self.max_age is not None:
+            self._check_age(principal.issued_at, self.max_age, now)
 
-    def _check_presence(self, claims: dict[str, Any]) -> None:
+    def _refuse_incomplete(self, claims: dict[str, Any]) -> None:
         for name in self.profile.required:
             if name not in claims:
                 raise Refusal(Reason.CLAIM_MISSING, claim=name)
@@ -82,28 +121,34 @@ class ClaimRules:
             if name in claims and not (type(claims[name]) is str and claims[name] in values):
                 raise Refusal(Reason.TOKEN_TYPE_INVALID, claim=name)
 
-    def _check_past(self, claims: dict[str, Any], now: float) -> None:
-        for name in ("iat", "auth_time"):
-            if name in claims and claims[name] > now + self.leeway:
-                raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim=name)
+    def _check_past(self, known: _Known, now: float) -> None:
+        latest = now + self.leeway
+        if known.iat is not None and known.iat > latest:
+            raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="iat")
+        if known.auth_time is not None and known.auth_time > latest:
+            raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="auth_time")
+        if self.max_age is not None:
+            self._check_age(known.iat, self.max_age, now)
 
-    def _check_age(self, issued: float | None, now: float) -> None:
-        if self.max_age is not None and now >= (issued or 0) + self.max_age + self.leeway:
+    def _check_age(self, issued: float | None, max_age: float, now: float) -> None:
+        if now >= (issued or 0) + max_age + self.leeway:
             raise Refusal(Reason.TOKEN_TOO_OLD, claim="iat")
 
     def _check_audience(self, claims: dict[str, Any]) -> None:
         name = self.profile.audience
         stated = claims.get(name)
         if type(stated) is str:
-            stated = [stated]
-        if type(stated) is not list or not all(type(entry) is str for entry in stated):
+            ours = stated in self.audiences
+        elif _is_list_of_text(stated):
+            ours = not self.audiences.isdisjoint(stated)
+        else:
             raise Refusal(Reason.CLAIM_INVALID, claim=name)
-        if self.audiences.isdisjoint(stated):
+        if not ours:
             raise Refusal(Reason.AUDIENCE_MISMATCH, claim=name)
 
-    def _check_parties(self, claims: dict[str, Any]) -> None:
-        subject, client = claims.get("sub"), _client_of(claims)
-        if "azp" in claims and claims["azp"] != client:
+    def _check_parties(self, known: _Known) -> None:
+        subject, client = known.sub, known.client
+        if known.azp is not None and known.azp != client:
             raise Refusal(Reason.CLAIM_INVALID, claim="azp")
         if not subject:
             raise Refusal(Reason.CLAIM_INVALID, claim="sub")
@@ -112,22 +157,22 @@ class ClaimRules:
         if self.clients is not None and client not in self.clients:
             raise Refusal(Reason.CLIENT_NOT_ALLOWED, claim="client_id")
 
-    def _build(self, claims: dict[str, Any]) -> Principal:
+    def _build(self, known: _Known, claims: dict[str, Any], payload: bytes) -> Principal:
         return Principal(
-            subject=claims["sub"],
-            issuer=claims["iss"],
+            subject=known.sub,
+            issuer=known.iss,
             roles=_names(self.roles, claims, spaced=False),
             scopes=_names(self.scopes, claims, spaced=True),
             permissions=_names(self.permissions, claims, spaced=False),
             tenant=_tenant(self.tenant, claims),
-            client_id=_client_of(claims),
-            token_id=claims.get("jti"),
-            session_id=claims.get("sid"),
-            issued_at=claims.get("iat"),
-            expires_at=claims["exp"],
-            authenticated_at=claims.get("auth_time"),
-            acr=claims.get("acr"),
-            claims=_frozen(claims),
+            client_id=known.client,
+            token_id=known.jti,
+            session_id=known.sid,
+            issued_at=known.iat,
+            expires_at=known.exp,
+            authenticated_at=known.auth_time,
+            acr=known.acr,
+            payload=payload,
         )
 
 
@@ -143,25 +188,25 @@ def check_times(expires: float, starts: float | None, now: float, leeway: float)
         raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="nbf")
 
 
-def _check_types(claims: dict[str, Any]) -> None:
-    for name in _STRINGS:
-        if name in claims and type(claims[name]) is not str:
-            raise Refusal(Reason.CLAIM_INVALID, claim=name)
-    for name in _NUMBERS:
-        if name in claims and not _is_number(claims[name]):
-            raise Refusal(Reason.CLAIM_INVALID, claim=name)
+def _known(claims: dict[str, Any]) -> _Known:
+    try:
+        return msgspec.convert(claims, _Known)
+    except msgspec.ValidationError:
+        raise Refusal(Reason.CLAIM_INVALID, claim=_first_mistyped(claims)) from None
 
 
-def _is_number(value: Any) -> bool:
-    """A JSON number; not a boolean, which Python takes for one."""
-    kind = type(value)
-    return kind is int or (kind is float and isfinite(value))
+def _first_mistyped(claims: dict[str, Any]) -> str | None:
+    for claim in msgspec.structs.fields(_Known):
+        try:
+            if claim.name in claims:
+                msgspec.convert(claims[claim.name], claim.type)
+        except msgspec.ValidationError:
+            return claim.name
+    return None
 
 
-def _client_of(claims: Mapping[str, Any]) -> str | None:
-    """RFC 9068 says `client_id`, OpenID Connect `azp`."""
-    client = claims.get("client_id", claims.get("azp"))
-    return client if type(client) is str else None
+def _is_list_of_text(value: Any) -> TypeGuard[list[str]]:
+    return type(value) is list and all(type(entry) is str for entry in value)
 
 
 def _names(paths: Iterable[ClaimPath], claims: dict[str, Any], *, spaced: bool) -> frozenset[str]:
@@ -177,7 +222,7 @@ def _names(paths: Iterable[ClaimPath], claims: dict[str, Any], *, spaced: bool) 
             continue
         if type(value) is str:
             found = found.union(value.split(" ")) - {""} if spaced else found
-        elif type(value) is list and all(type(name) is str for name in value):
+        elif _is_list_of_text(value):
             found = found.union(value)
         else:
             raise Refusal(Reason.CLAIM_INVALID, claim=path.text)
@@ -191,8 +236,3 @@ def _tenant(path: ClaimPath | None, claims: dict[str, Any]) -> str | None:
     if type(value) is not str or not value:
         raise Refusal(Reason.CLAIM_INVALID, claim="tenant")
     return value
-
-
-def _frozen(claims: dict[str, Any]) -> ReadOnlyDict:
-    frozen: ReadOnlyDict = read_only(claims)
-    return frozen

@@ -6,53 +6,48 @@ JSON object of known types, no duplicate members. What fails here is a `Refusal`
 
 import json
 import re
-from binascii import Error as Base64Error
-from binascii import a2b_base64
+import string
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 import msgspec
 
 from jwt_guard.errors import Reason, Refusal
 
-__all__ = ["Header", "Segments", "decode_object", "decode_segment", "parse_header", "split"]
+__all__ = ["Header", "decode_object", "decode_segment", "parse_header", "split"]
 
-_STANDARD = bytes.maketrans(b"-_+/=", b"+/\x00\x00\x00")
-_PADDING = (b"", None, b"==", b"=")
+_OURS = (string.ascii_letters + string.digits + "-_").encode("ascii")
+_THEIRS = (string.ascii_letters + string.digits + "+/").encode("ascii")
+_STANDARD = bytes(_THEIRS[_OURS.index(byte)] if byte in _OURS else 0 for byte in range(256))
+"""To the alphabet of RFC 4648 section 4; what is in neither becomes a byte that is in none."""
+_CLOSING = (b'"', None, b'=="', b'="')
 _LAST_CHARACTERS = (None, None, frozenset(b"AQgw"), frozenset(b"AEIMQUYcgkosw048"))
 """By length modulo 4: what may stand last, so that the unused bits are zero."""
 
+_decode_base64 = msgspec.json.Decoder(bytes).decode
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
 _DEEPEST = 32
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_OUTLINE = bytes.maketrans(b"0123456789{", b"0000000000[")
+_LONG_NUMBER = b"0" * 19
 _INTEGER_DIGITS = 20
 _INTEGERS = range(-(2**63), 2**64)
 _KID_LENGTH = 512
 
 
-class Segments(NamedTuple):
-    """A compact token taken apart, nothing decoded."""
-
-    header: bytes
-    payload: bytes
-    signature: bytes
-    signed: bytes
-
-
-def split(token: bytes) -> Segments:
-    """The three segments of a token.
+def split(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The header, the payload and the signature of a token, still encoded, and what is signed.
 
     Raises:
         Refusal: `token_malformed`.
     """
-    parts = token.split(b".", 3)
-    if len(parts) != 3 or not (parts[0] and parts[1]):
+    signed, _, signature = token.rpartition(b".")
+    header, _, payload = signed.partition(b".")
+    if not header or not payload or b"." in payload:
         raise Refusal(Reason.TOKEN_MALFORMED)
-    header, payload, signature = parts
-    return Segments(header, payload, signature, token[: len(header) + 1 + len(payload)])
+    return header, payload, signature, signed
 
 
 def decode_segment(segment: bytes) -> bytes:
@@ -63,12 +58,13 @@ def decode_segment(segment: bytes) -> bytes:
             in its one canonical spelling (RFC 4648 section 3.5).
     """
     rest = len(segment) % 4
-    padding, last = _PADDING[rest], _LAST_CHARACTERS[rest]
-    if padding is None or (last is not None and segment[-1] not in last):
+    closing, last = _CLOSING[rest], _LAST_CHARACTERS[rest]
+    if closing is None or (last is not None and segment[-1] not in last):
         raise Refusal(Reason.TOKEN_MALFORMED)
     try:
-        return a2b_base64(segment.translate(_STANDARD) + padding, strict_mode=True)
-    except Base64Error:
+        # JSON's decoder reads base64 as strictly as `binascii`, in half the time.
+        return _decode_base64(b'"' + segment.translate(_STANDARD) + closing)
+    except msgspec.MsgspecError:
         raise Refusal(Reason.TOKEN_MALFORMED) from None
 
 
@@ -82,16 +78,18 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     """
     try:
         value = _decode_json(raw)
-        if type(value) is dict and _is_shallow(value, raw) and _is_unambiguous(value, raw):
+        outline = raw.translate(_OUTLINE)
+        if type(value) is dict and _is_shallow(value, outline):
+            _check_spelling(value, raw, outline)
             return value
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
         pass
     raise Refusal(Reason.TOKEN_MALFORMED)
 
 
-def _is_shallow(value: dict[str, Any], raw: bytes) -> bool:
+def _is_shallow(value: dict[str, Any], outline: bytes) -> bool:
     """Whether it nests no deeper than we allow; walked only where it could."""
-    if raw.count(b"{") + raw.count(b"[") <= _DEEPEST:
+    if outline.count(b"[") <= _DEEPEST:
         return True
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
@@ -105,17 +103,18 @@ def _members(value: Any) -> Iterable[Any]:
     return value if type(value) is list else ()
 
 
-def _is_unambiguous(value: dict[str, Any], raw: bytes) -> bool:
+def _check_spelling(value: dict[str, Any], raw: bytes, outline: bytes) -> None:
     """Whether no object in the text repeats a member, and no integer is too long.
 
     The decoder keeps the last of duplicates silently. What it encodes again has none, so text
     that comes back byte for byte had none. Other spellings are read once more by the standard
     library, which tells.
+
+    Raises:
+        ValueError: one does.
     """
-    if not _LONG_NUMBER.search(raw) and _encode_json(value) == raw:
-        return True
-    json.loads(raw, object_pairs_hook=_without_duplicates, parse_int=_bounded_integer)
-    return True
+    if _LONG_NUMBER in outline or _encode_json(value) != raw:
+        json.loads(raw, object_pairs_hook=_without_duplicates, parse_int=_bounded_integer)
 
 
 def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,13 +7,13 @@ from typing import Any, Protocol
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
-from jwt_guard.keys.keyset import KeySet, KeySource, Verify, find_key
+from jwt_guard.keys.keyset import KeySet, KeySource, find_key
+from jwt_guard.keys.signatures import Verify
 from jwt_guard.principal import Principal
 from jwt_guard.tokens.cache import CacheEntry, TokenCache, digest_of
 from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.compact import (
     Header,
-    Segments,
     decode_object,
     decode_segment,
     parse_header,
@@ -127,15 +127,16 @@ class Verifier:
         Raises:
             Refusal: for every token that is not to be believed.
         """
-        segments = split(_bounded(token, self.max_token_size))
-        header = self._headers.get(segments.header) or parse_header(segments.header)
-        claims = decode_object(decode_segment(segments.payload))
+        opening, middle, signature, signed = split(_bounded(token, self.max_token_size))
+        header = self._headers.get(opening) or parse_header(opening)
+        payload = decode_segment(middle)
+        claims = decode_object(payload)
         trusted = self._issuer_of(claims)
-        keys = yield from _check_signature(segments, header, trusted)
-        self._remember_header(segments.header, header)
+        keys = yield from _check_signature(signed, signature, header, trusted)
+        self._remember_header(opening, header)
         if header.type not in trusted.rules.profile.types:
             raise Refusal(Reason.TOKEN_TYPE_INVALID, claim="typ")
-        principal = trusted.rules.principal(claims, self.clock())
+        principal = trusted.rules.principal(claims, payload, self.clock())
         if self.cache is not None and digest is not None:
             entry = CacheEntry(principal, claims.get("nbf"), keys.generation, trusted.rules)
             self.cache.put(digest, entry)
@@ -160,16 +161,18 @@ class Verifier:
         self._headers[segment] = header
 
 
-def _check_signature(segments: Segments, header: Header, trusted: TrustedIssuer) -> Flow[KeySet]:
+def _check_signature(
+    signed: bytes, segment: bytes, header: Header, trusted: TrustedIssuer
+) -> Flow[KeySet]:
     if header.algorithm not in trusted.algorithms:
         raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
-    signature = decode_segment(segments.signature)
+    signature = decode_segment(segment)
     keys, verify = yield from find_key(trusted.keys, header.kid, header.algorithm)
-    if _is_right(verify, segments.signed, signature):
+    if _is_right(verify, signed, signature):
         return keys
     newer = yield from _rotated(trusted.keys, keys, header)
     again = newer.find(header.kid, header.algorithm) if newer is not None else None
-    if newer is None or again is None or not _is_right(again, segments.signed, signature):
+    if newer is None or again is None or not _is_right(again, signed, signature):
         raise Refusal(Reason.SIGNATURE_INVALID)
     return newer
 

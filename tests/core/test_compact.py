@@ -26,7 +26,7 @@ def test_three_segments_are_taken_apart() -> None:
 
 def test_an_empty_signature_is_left_to_the_verifier() -> None:
     """It has three segments; that nothing signs it is another finding."""
-    assert split(b"aa.bb.").signature == b""
+    assert split(b"aa.bb.") == (b"aa", b"bb", b"", b"aa.bb")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 # ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -29,9 +30,10 @@ YES = authenticated()
 NO = Requirement(lambda context: Refusal(Reason.ROLE_MISSING), "no()")
 
 
-def _caller(**facts: Any) -> Principal:
+def _caller(*, claims: dict[str, Any] | None = None, **facts: Any) -> Principal:
+    payload = json.dumps(claims or {}).encode()
     return Principal(
-        **{"subject": "ada", "issuer": "i", "expires_at": NOW + 60, "claims": {}, **facts}
+        **{"subject": "ada", "issuer": "i", "expires_at": NOW + 60, "payload": payload, **facts}
     )
 
 
