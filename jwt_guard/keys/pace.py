@@ -14,6 +14,9 @@ WINDOW = 30.0
 
 FETCHES = 2
 
+SECOND_LOOK = 1.0
+"""Seconds in which a flood shows that it is one."""
+
 _FLOOD = 4
 """More unknown kids than that within a window are no rotation."""
 
@@ -22,7 +25,6 @@ _FIRST_PAUSE_EMPTY = 1.0
 _LONGEST_PAUSE = 300.0
 _LONGEST_PAUSE_EMPTY = 30.0
 _REMEMBERED = 1024
-_SECOND_LOOK = 1.0
 
 
 class Pace:
@@ -49,6 +51,10 @@ class Pace:
     def fetches_left(self, now: float) -> int:
         """How many fetches the window has left."""
         return FETCHES - sum(started > now - WINDOW for started in self._starts)
+
+    def may_spend_last(self, now: float) -> bool:
+        """Whether the window's last fetch may be made: not in the moment of the one before."""
+        return not self._starts or now - self._starts[-1] >= SECOND_LOOK
 
     def pause_left(self, now: float) -> float:
         """Seconds until the pause is over."""
@@ -82,7 +88,7 @@ class UnknownKids:
     """Key identifiers that tokens bore and no key has: bounded, oldest forgotten first.
 
     Tells a rotation from a flood. One fetch of a window is for whoever comes first; the last one
-    is kept for a kid that looks real: it comes back after a while, or hardly any others came.
+    is kept for a kid that looks real: it comes back after a second, or hardly any others came.
     """
 
     def __init__(self) -> None:
@@ -102,7 +108,7 @@ class UnknownKids:
 
     def looks_real(self, kid: str | None, now: float) -> bool:
         """Whether the last fetch of a window may be spent on this one."""
-        if now - self._first_seen.get(kid, now) >= _SECOND_LOOK:
+        if now - self._first_seen.get(kid, now) >= SECOND_LOOK:
             return True
         full = len(self._recent) > _FLOOD
         return not (full and self._recent[0] > now - WINDOW)

@@ -259,8 +259,12 @@ class RemoteKeys:
             return None
 
     def _may_fetch(self, kid: str | None, now: float) -> bool:
-        left = 0 if self._pace.is_cooling(now) else self._pace.fetches_left(now)
-        return left > 1 or (left == 1 and self._kids.looks_real(kid, now))
+        if self._pace.is_cooling(now):
+            return False
+        left = self._pace.fetches_left(now)
+        if left != 1:
+            return left > 1
+        return self._pace.may_spend_last(now) and self._kids.looks_real(kid, now)
 
     # Loads; the lock is held
 
