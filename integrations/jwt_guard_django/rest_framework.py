@@ -5,7 +5,7 @@ REST_FRAMEWORK = {
 }
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
@@ -44,22 +44,10 @@ class JWTAuthentication(BaseAuthentication):
         return dict(reply.headers)["WWW-Authenticate"]
 
 
-class Requires(BasePermission):
-    """A permission of a requirement: `permission_classes = [Requires(role("admin"))]`.
+class _Required(BasePermission):
+    """Asks for what its subclasses name."""
 
-    Combine requirements with `& | ~`, rather than permissions.
-
-    Args:
-        requirement: what is asked besides being verified.
-        guard: the name of the guard that is asked.
-    """
-
-    def __init__(self, requirement: Requirement | None = None, *, guard: str = "default") -> None:
-        self._rule = Rule(requirement=requirement, guard=guard)
-
-    def __call__(self) -> "Requires":
-        """Itself: the framework calls what it is given, expecting classes."""
-        return self
+    rule: ClassVar[Rule]
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Always true.
@@ -67,5 +55,19 @@ class Requires(BasePermission):
         Raises:
             Refusal: the caller may not; the middleware answers.
         """
-        run(admit(request._request, self._rule))
+        run(admit(request._request, self.rule))
         return True
+
+
+def Requires(  # noqa: N802 - it stands where classes stand
+    requirement: Requirement | None = None, *, guard: str = "default"
+) -> type[BasePermission]:
+    """A permission class of a requirement: `permission_classes = [Requires(role("admin"))]`.
+
+    Combine requirements with `& | ~`, rather than permissions: it refuses at once.
+
+    Args:
+        requirement: what is asked besides being verified.
+        guard: the name of the guard that is asked.
+    """
+    return type("Requires", (_Required,), {"rule": Rule(requirement=requirement, guard=guard)})

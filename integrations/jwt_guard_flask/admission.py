@@ -149,4 +149,4 @@ def _current_principal() -> Principal:
 
 
 current_principal: Principal = LocalProxy(_current_principal)  # type: ignore[assignment]
-"""The current request's caller, where one is required; else see `g.principal`, which may be None."""
+"""The caller, where one is required; elsewhere see `g.principal`, which may be None."""

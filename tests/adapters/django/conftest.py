@@ -1,0 +1,47 @@
+"""One client over Django's two: every test runs under WSGI and under ASGI."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient, Client
+
+from jwt_guard_django import get_guard
+
+Headers = dict[str, str]
+Bearer = Callable[..., Headers]
+Send = Callable[..., Any]
+
+
+@pytest.fixture(params=["wsgi", "asgi"])
+def send(request: pytest.FixtureRequest) -> Send:
+    """Sends a request: method, path, headers, body. CSRF is enforced."""
+    if request.param == "wsgi":
+        return _send_with(Client(enforce_csrf_checks=True).generic)
+    client = AsyncClient(enforce_csrf_checks=True)
+
+    async def generic(*args: Any, **kwargs: Any) -> Any:
+        return await client.generic(*args, **kwargs)
+
+    return _send_with(async_to_sync(generic))
+
+
+def _send_with(generic: Callable[..., Any]) -> Send:
+    def send(method: str, path: str, headers: Headers | None = None, body: bytes = b"") -> Any:
+        return generic(method, path, body, headers=headers or {})
+
+    return send
+
+
+@pytest.fixture
+def bearer() -> Bearer:
+    """Makes headers with a good token: subject, roles, and the guard's name."""
+
+    def make(subject: str = "ada", *roles: str, guard: str = "default", **more: Any) -> Headers:
+        issuer = get_guard(guard).issuer
+        assert issuer is not None
+        token = issuer.issue(subject, client_id="test", roles=roles, **more)
+        return {"Authorization": f"Bearer {token}"}
+
+    return make

@@ -1,0 +1,130 @@
+"""Without a mark, nobody enters without a good token."""
+
+from typing import Any
+
+import pytest
+from asgiref.sync import SyncToAsync
+from django.test import AsyncClient
+from pytest_django import Settings
+
+from jwt_guard import Reason, Refusal
+from jwt_guard_django import get_guard
+from tests.adapters.django.conftest import Bearer, Send
+
+TOKEN_MISSING = Refusal(Reason.TOKEN_MISSING)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "with_token"),
+    [
+        ("GET", "/plain", 200),
+        ("HEAD", "/plain", 200),
+        ("OPTIONS", "/plain", 200),
+        ("POST", "/plain", 200),
+        ("GET", "/nowhere", 404),
+        ("GET", "/slash", 301),
+        ("PATCH", "/mixed", 405),
+        ("GET", "/open/", 404),
+        ("GET", "/files//x", 200),
+    ],
+)
+def test_asks_for_a_token(
+    send: Send, bearer: Bearer, method: str, path: str, with_token: int
+) -> None:
+    """Every request without a token gets the one 401; with a good one it gets Django's answer."""
+    refused = send(method, path)
+    reply = get_guard().reply(TOKEN_MISSING)
+    assert refused.status_code == 401
+    assert refused.content == (b"" if method == "HEAD" else reply.body)
+    assert refused["WWW-Authenticate"] == dict(reply.headers)["WWW-Authenticate"]
+    assert dict(refused.headers) == {**dict(reply.headers), "Content-Length": str(len(reply.body))}
+    assert send(method, path, bearer()).status_code == with_token
+
+
+@pytest.mark.parametrize("path", ["/public", "/welcome", "/open", "/files/app.js", "/base"])
+@pytest.mark.parametrize("token", [None, "bad"])
+def test_public_routes_ask_nothing(send: Send, path: str, token: str | None) -> None:
+    """A view or a path named public is served to everybody, whatever they send along."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    assert send("GET", path, headers).status_code == 200
+
+
+def test_public_view_knows_good_callers(send: Send, bearer: Bearer) -> None:
+    """A public view sees who calls, if the token is good, and nobody if it is not."""
+    assert send("GET", "/public", bearer("grace")).content == b"grace"
+    assert send("GET", "/public", {"Authorization": "Bearer bad"}).content == b"nobody"
+
+
+def test_public_is_not_inherited(send: Send) -> None:
+    """A class made of a public one is not public itself."""
+    assert send("GET", "/derived").status_code == 401
+
+
+def test_each_method_asks_for_itself(send: Send, bearer: Bearer) -> None:
+    """Methods of one class may be public, plain and restricted side by side."""
+    strangers = [send(method, "/mixed").status_code for method in ("GET", "HEAD", "PUT", "POST")]
+    assert strangers == [200, 200, 401, 401]
+    callers = [send(method, "/mixed", bearer()).status_code for method in ("PUT", "POST")]
+    assert callers == [200, 403]
+
+
+def test_marked_mode(send: Send, settings: Settings) -> None:
+    """Where only marked views are protected, the others are open, unknown paths too."""
+    settings.JWT_GUARD = {**settings.JWT_GUARD, "routes": {"protect": "marked"}}
+    paths = ("/plain", "/nowhere", "/function", "/method", "/rest-permission", "/ninja/anybody")
+    assert [send("GET", path).status_code for path in paths] == [200, 404, 401, 401, 401, 401]
+    assert send("OPTIONS", "/method").status_code == 401
+
+
+def test_spoofed_headers_change_nothing(send: Send) -> None:
+    """Neither path nor method are taken from headers."""
+    headers = {
+        "X-Original-URL": "/open",
+        "X-Rewrite-URL": "/open",
+        "X-Forwarded-Prefix": "/open",
+        "X-HTTP-Method-Override": "OPTIONS",
+    }
+    assert send("GET", "/plain", headers).status_code == 401
+
+
+async def test_async_views_stay_on_the_loop(
+    bearer: Bearer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the server and an async view, nothing of ours runs on a thread."""
+    settings.MIDDLEWARE = ["jwt_guard_django.JWTGuardMiddleware"]
+    threaded: list[str] = []
+    call = SyncToAsync.__call__
+
+    async def recorded(self: Any, *args: Any, **kwargs: Any) -> Any:
+        threaded.append(f"{self.func.__module__}.{self.func.__qualname__}")
+        return await call(self, *args, **kwargs)
+
+    monkeypatch.setattr(SyncToAsync, "__call__", recorded)
+    for path in ("/plain-async", "/coroutine", "/async-method", "/ninja-async/required", "/auser"):
+        response = await AsyncClient().get(path, headers=bearer("ada", "admin"))
+        assert response.status_code == 200
+    assert [name for name in threaded if not name.startswith("django.")] == []
+    await AsyncClient().get("/plain", headers=bearer())
+    assert "tests.adapters.django.urls.plain" in threaded
+
+
+class TestCSRF:
+    """Only what a browser sends by itself can be forged."""
+
+    def test_bearer_needs_no_proof(self, send: Send, bearer: Bearer) -> None:
+        """A request that a bearer token authenticates is exempt."""
+        assert send("POST", "/plain", bearer()).status_code == 200
+        assert send("POST", "/admins", bearer(guard="admin")).status_code == 200
+
+    @pytest.mark.parametrize(
+        "headers",
+        [{}, {"Authorization": "Bearer bad"}, {"Authorization": "Basic YTpi"}],
+    )
+    def test_others_do(self, send: Send, headers: dict[str, str]) -> None:
+        """Without a good bearer token, a public view is protected by Django as ever."""
+        assert send("POST", "/public", headers).status_code == 403
+
+    def test_strangers_learn_nothing_from_it(self, send: Send) -> None:
+        """Where a token is asked for, that is said, and not that the proof is missing."""
+        assert send("POST", "/plain").status_code == 401
+        assert send("POST", "/function").status_code == 401
