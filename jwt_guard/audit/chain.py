@@ -10,8 +10,9 @@ signed (Ed25519) in checkpoints, which stand in the log, and in the head, which 
 """
 
 import hashlib
-from dataclasses import dataclass
 from typing import NamedTuple
+
+import msgspec
 
 __all__ = ["GENESIS", "Encoded", "Link", "LinkProblem", "check_link", "link", "unlinked"]
 
@@ -25,7 +26,6 @@ _FINGERPRINT = b',"fingerprint":{"algorithm_id":3,"value":"'
 _END = b'"}}]}}\n'
 
 _TAIL = len(_FINGERPRINT) + 64 + len(_END)
-_BODY_TAIL = len(_PREVIOUS) + 64 + len(_PREVIOUS_END)
 
 
 class Encoded(NamedTuple):
@@ -43,8 +43,7 @@ class Encoded(NamedTuple):
     time: float
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(msgspec.Struct, frozen=True, gc=False):
     """A place in a chain: how many records there are, and the newest one's fingerprint."""
 
     sequence: int = 0
@@ -87,14 +86,16 @@ def check_link(line: bytes, openings: tuple[bytes, ...], last: Link) -> Link:
     """
     body = line[:-_TAIL]
     fingerprint = hashlib.sha256(body).hexdigest().encode()
-    if line[-_TAIL:] != b"%b%b%b" % (_FINGERPRINT, fingerprint, _END):
+    if not (line.endswith(fingerprint + _END) and line.startswith(_FINGERPRINT, len(body))):
         raise LinkProblem("the record was changed: its fingerprint does not fit")
     sequence = last.sequence + 1
-    if body[-_BODY_TAIL:] != b"%b%b%b" % (_PREVIOUS, last.fingerprint, _PREVIOUS_END):
+    if not body.endswith(_PREVIOUS + last.fingerprint + _PREVIOUS_END):
         raise LinkProblem(_misplaced(body, openings, sequence))
-    if not body.startswith(tuple(b"%b%d," % (opening, sequence) for opening in openings)):
-        raise LinkProblem("the sequence number does not follow")
-    return Link(sequence, fingerprint)
+    number = b"%d," % sequence
+    for opening in openings:
+        if body.startswith(number, len(opening)) and body.startswith(opening):
+            return Link(sequence, fingerprint)
+    raise LinkProblem("the sequence number does not follow")
 
 
 def sequence_of(line: bytes, openings: tuple[bytes, ...]) -> int | None:

@@ -71,7 +71,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False, repr_omit_defaults=True):
         path: the request's path, without its query.
         presented: what a refused token said of itself.
         detail: further facts.
-        claims: the verified claims, of which the allow-listed may be written.
+        principal: the verified caller, of whose claims the allow-listed may be written.
         count: how many events are summed up in this one.
         since: when the first of them was.
         trace: the id of the trace that the request belongs to.
@@ -93,7 +93,7 @@ class Fact(msgspec.Struct, frozen=True, gc=False, repr_omit_defaults=True):
     path: str | None = None
     presented: Presented | None = None
     detail: Detail | None = None
-    claims: Any = None
+    principal: Principal | None = None
     count: int = 1
     since: float | None = None
     trace: str | None = None
@@ -154,7 +154,7 @@ def of_principal(
         seen.path,
         None,
         None,
-        principal.claims,
+        principal,
         1,
         None,
         trace,

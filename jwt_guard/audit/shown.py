@@ -12,6 +12,7 @@ from jwt_guard.audit.facts import REFUSED, Fact
 from jwt_guard.audit.observer import EventName
 from jwt_guard.audit.privacy import Person, Pseudonyms
 from jwt_guard.audit.text import clean, truncated
+from jwt_guard.principal import Principal
 
 __all__ = ["UNVERIFIED", "Shower", "Showing", "Shown", "own_record"]
 
@@ -142,7 +143,7 @@ class Shower:
             clean(fact.path) if fact.path else None,
             self._presented(fact),
             _cleaned(fact.detail) if fact.detail else None,
-            self._claims(fact) if showing.claims and fact.claims else None,
+            self._claims(fact.principal) if showing.claims and fact.principal else None,
             fact.count,
             fact.since,
             fact.trace,
@@ -196,8 +197,9 @@ class Shower:
             told["subject"] = clean(self._pseudonyms.stranger(None, said.subject).uid)
         return told
 
-    def _claims(self, fact: Fact) -> dict[str, Any]:
-        return {name: _scalar(fact.claims.get(name)) for name in self._showing.claims}
+    def _claims(self, principal: Principal) -> dict[str, Any]:
+        claims = principal.claims
+        return {name: _scalar(claims[name]) for name in self._showing.claims if name in claims}
 
 
 def _cleaned(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import time
 import weakref
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from jwt_guard.audit import facts
 from jwt_guard.audit.facts import Fact
 from jwt_guard.audit.lane import Lane
@@ -44,6 +46,7 @@ class AuditTrail:
     Attributes:
         secret: what refused tokens are digested under.
         trace: tells the id of the current trace, if there is such a thing.
+        issuer: our own `iss`, which subjects belong to where nobody says otherwise.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class AuditTrail:
         self._shower = shower
         self.secret = os.urandom(32)
         self.trace: Callable[[], str | None] | None = None
+        self.issuer: str | None = None
         self._rules = rules or QueueRules()
         self._sampling = Each() if self._rules.strict or sampling is None else sampling
         self._clock = clock
@@ -95,7 +99,10 @@ class AuditTrail:
 
     def happened(self, occurrence: Occurrence) -> Pending:
         """See `Observer`."""
-        return self._put(facts.of_occurrence(self._clock(), occurrence, self._traced()))
+        fact = facts.of_occurrence(self._clock(), occurrence, self._traced())
+        if fact.issuer is None and self.issuer is not None:
+            fact = msgspec.structs.replace(fact, issuer=self.issuer)
+        return self._put(fact)
 
     def flush(self, patience: float = 5.0) -> bool:
         """Wait until everything recorded so far is written. False if that took too long."""
