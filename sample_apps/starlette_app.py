@@ -1,9 +1,11 @@
 """The sample application in Starlette: `python -m sample_apps.starlette_app --port 8000`."""
 
+from pathlib import Path
+
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
@@ -16,12 +18,18 @@ from sample_apps.asgi_server import serve, ticks
 __all__ = ["create_app"]
 
 _NEEDS = shared.REQUIREMENTS
+_PAGE = Path(__file__).with_name("page.html")
+_POLICY = (
+    "default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; "
+    "script-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
 
 
 def create_app(config: Config) -> Starlette:
     """The application."""
     guard = Guard.from_config(config)
     own: list[BaseRoute] = [
+        Route("/", show_page),
         Route("/public", show_public),
         Route("/me", show_me),
         Route("/reports", show_reports),
@@ -35,6 +43,12 @@ def create_app(config: Config) -> Starlette:
         routes=[*own, *routes(guard, shared.endpoints())],
         middleware=[Middleware(JWTGuardMiddleware, guard=guard)],
     )
+
+
+@public
+async def show_page(request: Request) -> Response:
+    """GET /: a page that logs in, calls the API and refreshes silently."""
+    return FileResponse(_PAGE, headers={"Content-Security-Policy": _POLICY})
 
 
 @public

@@ -2,7 +2,7 @@
 
 import signal
 import tempfile
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["demo"]
 
 _PIPE_WIDTH = 140
+_AN_HOUR = 3600
 _EMBEDDED = """\
 audience = "https://api.jwt-guard.example"
 
@@ -58,6 +59,7 @@ def demo(config: Path | None, serve: bool, as_json_: bool) -> None:
     from sample_apps.servers import running_apps
     from sample_apps.tour import tour
 
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the applications are stopped too
     with _configuration(config) as file:
         issuer = _issuer(file)
         stops = tour(issuer)
@@ -65,7 +67,7 @@ def demo(config: Path | None, serve: bool, as_json_: bool) -> None:
             with running_apps(file) as apps:
                 steps = _json_tour(stops, apps) if as_json_ else _table_tour(stops, apps)
                 if serve:
-                    _serve(apps, stops)
+                    _serve(apps, issuer.issue("ada", client_id="demo", lifetime=_AN_HOUR))
         except RuntimeError as error:
             click.echo(str(error), err=True)
             raise click.exceptions.Exit(WRONG_USE) from None
@@ -128,24 +130,32 @@ def _as_record(step: "Step") -> dict[str, Any]:
 
 
 def _table_tour(stops: "Sequence[Stop]", apps: "Sequence[RunningApp]") -> "list[Step]":
-    """Live on a terminal, once at the end in a pipe."""
+    """The table grows on a terminal; in a pipe it comes whole."""
     from sample_apps.tour import walk
 
     console = Console()
-    if not console.is_terminal:
-        console = Console(width=_PIPE_WIDTH)
     table = Table(title="the same requests to each framework", title_style="bold")
     for column in ("request", "what it shows", "expected", *(app.framework for app in apps)):
         table.add_column(column, overflow="fold")
     steps: list[Step] = []
-    with Live(table, console=console, auto_refresh=False) as live:
+    with _live(console, table) as refresh:
         for step in walk(stops, apps):
             steps.append(step)
             table.add_row(*_cells(step))
-            live.update(table, refresh=console.is_terminal)
+            refresh()
     wrong = sum(not step.right for step in steps)
     console.print(f"{len(steps) - wrong} of {len(steps)} as expected, on {len(apps)} frameworks")
     return steps
+
+
+@contextmanager
+def _live(console: Console, table: Table) -> Generator[Callable[[], None]]:
+    if console.is_terminal:
+        with Live(table, console=console, auto_refresh=False) as live:
+            yield live.refresh
+        return
+    yield lambda: None
+    Console(width=_PIPE_WIDTH).print(table)
 
 
 def _cells(step: "Step") -> list[str]:
@@ -162,15 +172,13 @@ def _cell(answer: "Answer") -> str:
     return f"[green]✓ {answer.status}[/]" if answer.right else f"[bold red]✗ {answer.text}[/]"
 
 
-def _serve(apps: "Sequence[RunningApp]", stops: "Sequence[Stop]") -> None:
+def _serve(apps: "Sequence[RunningApp]", token: str) -> None:
     """Wait for an interrupt, after saying what to try."""
-    token = next(value for stop in stops for _, value in stop.headers)
-    say("\nUp until Ctrl-C. To try:\n")
+    say(f"\nUp until Ctrl-C. A page to log in with is at {apps[0].url}/ and, for the next hour:\n")
     for app in apps:
         say(f"  curl -i {app.url}/public   # {app.framework}")
         say(f"  curl -i {app.url}/me")
-        say(f"  curl -i -H 'Authorization: {token}' {app.url}/me\n")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+        say(f"  curl -i -H 'Authorization: Bearer {token}' {app.url}/me\n")
     try:
         signal.pause()
     except KeyboardInterrupt:
