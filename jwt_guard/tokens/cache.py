@@ -4,16 +4,16 @@ An entry is keyed by a digest of the exact token and holds only under the key se
 that verified it. Whoever reads it checks the times again, and revocation and binding as ever.
 """
 
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 from jwt_guard.principal import Principal
 
 __all__ = ["CacheEntry", "TokenCache", "digest_of"]
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(msgspec.Struct, frozen=True):
     """A token that was verified once.
 
     Attributes:

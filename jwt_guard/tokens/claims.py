@@ -206,7 +206,13 @@ def _first_mistyped(claims: dict[str, Any]) -> str | None:
 
 
 def _is_list_of_text(value: Any) -> TypeGuard[list[str]]:
-    return type(value) is list and all(type(entry) is str for entry in value)
+    if type(value) is not list:
+        return False
+    try:
+        "".join(value)  # C code that refuses whatever is no text
+    except TypeError:
+        return False
+    return True
 
 
 def _names(paths: Iterable[ClaimPath], claims: dict[str, Any], *, spaced: bool) -> frozenset[str]:

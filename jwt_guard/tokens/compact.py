@@ -79,18 +79,30 @@ def decode_object(raw: bytes) -> dict[str, Any]:
     try:
         value = _decode_json(raw)
         outline = raw.translate(_OUTLINE)
-        if type(value) is dict and _is_shallow(value, outline):
-            _check_spelling(value, raw, outline)
+        if _LONG_NUMBER in outline or _encode_json(value) != raw:
+            _check_spelling(raw)
+        if type(value) is dict and (outline.count(b"[") <= _DEEPEST or _is_shallow(value)):
             return value
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
         pass
     raise Refusal(Reason.TOKEN_MALFORMED)
 
 
-def _is_shallow(value: dict[str, Any], outline: bytes) -> bool:
-    """Whether it nests no deeper than we allow; walked only where it could."""
-    if outline.count(b"[") <= _DEEPEST:
-        return True
+def _check_spelling(raw: bytes) -> None:
+    """Whether no object in the text repeats a member, and no integer is too long.
+
+    Our decoder keeps the last of duplicates silently. What it encodes again has none, so text that
+    comes back byte for byte had none. Other spellings are read once more by the standard library,
+    which tells.
+
+    Raises:
+        ValueError: one does.
+    """
+    json.loads(raw, object_pairs_hook=_without_duplicates, parse_int=_bounded_integer)
+
+
+def _is_shallow(value: dict[str, Any]) -> bool:
+    """Whether it nests no deeper than we allow."""
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
         level = [inner for outer in level for inner in _members(outer)]
@@ -101,20 +113,6 @@ def _members(value: Any) -> Iterable[Any]:
     if type(value) is dict:
         return value.values()
     return value if type(value) is list else ()
-
-
-def _check_spelling(value: dict[str, Any], raw: bytes, outline: bytes) -> None:
-    """Whether no object in the text repeats a member, and no integer is too long.
-
-    The decoder keeps the last of duplicates silently. What it encodes again has none, so text
-    that comes back byte for byte had none. Other spellings are read once more by the standard
-    library, which tells.
-
-    Raises:
-        ValueError: one does.
-    """
-    if _LONG_NUMBER in outline or _encode_json(value) != raw:
-        json.loads(raw, object_pairs_hook=_without_duplicates, parse_int=_bounded_integer)
 
 
 def _without_duplicates(members: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
 from jwt_guard.keys.keyset import KeySet, KeySource, find_key
@@ -56,8 +58,7 @@ class Issuers(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(msgspec.Struct, frozen=True):
     """A verified token: its header as it stood, and its caller."""
 
     header: Header
@@ -128,12 +129,14 @@ class Verifier:
             Refusal: for every token that is not to be believed.
         """
         opening, middle, signature, signed = split(_bounded(token, self.max_token_size))
-        header = self._headers.get(opening) or parse_header(opening)
+        known = self._headers.get(opening)
+        header = known or parse_header(opening)
         payload = decode_segment(middle)
         claims = decode_object(payload)
         trusted = self._issuer_of(claims)
         keys = yield from _check_signature(signed, signature, header, trusted)
-        self._remember_header(opening, header)
+        if known is None:
+            self._remember_header(opening, header)
         if header.type not in trusted.rules.profile.types:
             raise Refusal(Reason.TOKEN_TYPE_INVALID, claim="typ")
         principal = trusted.rules.principal(claims, payload, self.clock())
@@ -167,7 +170,10 @@ def _check_signature(
     if header.algorithm not in trusted.algorithms:
         raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
     signature = decode_segment(segment)
-    keys, verify = yield from find_key(trusted.keys, header.kid, header.algorithm)
+    keys = trusted.keys.current()
+    verify = None if keys is None else keys.find(header.kid, header.algorithm)
+    if keys is None or verify is None:
+        keys, verify = yield from find_key(trusted.keys, header.kid, header.algorithm)
     if _is_right(verify, signed, signature):
         return keys
     newer = yield from _rotated(trusted.keys, keys, header)
