@@ -1,0 +1,102 @@
+"""Finding the target's public keys: as told, or where target and issuer publish them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from jwt_guard.attacks.context import host_of, loopback
+from jwt_guard.attacks.courier import Courier
+from jwt_guard.attacks.forge import Json, Token
+from jwt_guard.attacks.material import BadKey, PublicKey, public_key, raw_jwks
+from jwt_guard.attacks.model import Answer, Request
+from jwt_guard.attacks.plan import Plan
+from jwt_guard.attacks.targets import NetworkTarget
+
+JWKS_PATH = "/.well-known/jwks.json"
+METADATA = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
+TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Published keys: `jwks` as they stand, `keys` those of them that can be used."""
+
+    jwks: tuple[Json, ...] = ()
+    keys: tuple[PublicKey, ...] = ()
+
+
+def discover(plan: Plan, token: Token, courier: Courier) -> Found:
+    """The keys that the plan names, or those that the target or its issuer publishes.
+
+    An issuer elsewhere is asked only when the plan allows it: its name stands in a token that
+    the user gave, yet to ask it is a request to a host that the user did not name.
+    """
+    if plan.jwks is not None:
+        return _found(plan.jwks)
+    for text in _published(plan, token, courier):
+        found = _found(text)
+        if found.jwks:
+            return found
+    return Found()
+
+
+def _found(text: str) -> Found:
+    try:
+        jwks = raw_jwks(text)
+    except BadKey:
+        return Found()
+    return Found(jwks=jwks, keys=tuple(_usable(jwks)))
+
+
+def _usable(jwks: tuple[Json, ...]) -> Iterator[PublicKey]:
+    for jwk in jwks:
+        try:
+            yield public_key(jwk)
+        except BadKey:
+            continue
+
+
+def _published(plan: Plan, token: Token, courier: Courier) -> Iterator[str]:
+    own = courier.send(Request(method="GET", target=JWKS_PATH))
+    yield own.text if own.status == 200 else ""
+    issuer = token.payload.get("iss")
+    if isinstance(issuer, str) and _may_ask(issuer, plan, courier.target.origin):
+        yield from _from_issuer(issuer.rstrip("/"))
+
+
+def _may_ask(issuer: str, plan: Plan, origin: str) -> bool:
+    if urlsplit(issuer).scheme not in {"http", "https"}:
+        return False
+    return plan.allow_issuer or loopback(host_of(issuer)) or _origin(issuer) == origin
+
+
+def _from_issuer(issuer: str) -> Iterator[str]:
+    for path in METADATA:
+        where = _member(_fetch(issuer + path).text, "jwks_uri")
+        if where is not None and host_of(where) == host_of(issuer):
+            yield _fetch(where).text
+    yield _fetch(issuer + JWKS_PATH).text
+
+
+def _fetch(url: str) -> Answer:
+    parts = urlsplit(url)
+    with NetworkTarget(url) as target:
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        return target.send(Request(method="GET", target=path or "/"), timeout=TIMEOUT)
+
+
+def _member(text: str, name: str) -> str | None:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    value = document.get(name) if isinstance(document, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

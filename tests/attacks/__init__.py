@@ -1,0 +1,1 @@
+"""The attacks, proved on broken and on sound servers."""

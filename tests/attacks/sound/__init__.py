@@ -1,0 +1,1 @@
+"""Servers that are careful, built on other libraries."""

@@ -1,0 +1,50 @@
+"""Every hole is found, by the attacks that are meant to find it and by no others."""
+
+from __future__ import annotations
+
+import pytest
+
+from jwt_guard.attacks import CATALOGUE
+from tests.attacks.vulnerable import (
+    content,
+    key_source,
+    life,
+    proofs,
+    resources,
+    signature,
+    transport,
+)
+from tests.attacks.vulnerable.base import SoundServer
+from tests.attacks.vulnerable.bound import BoundServer
+from tests.attacks.vulnerable.cookies import CookieServer
+from tests.attacks.vulnerable.declared import EXPECTED, HmacServer, RsaServer
+from tests.attacks.vulnerable.life import Streaming
+from tests.attacks.vulnerable.login import LoginServer
+from tests.attacks.vulnerable.setting import attacked
+
+MODULES = (signature, key_source, content, life, transport, proofs, resources)
+SOUND = (SoundServer, RsaServer, HmacServer, LoginServer, CookieServer, BoundServer, Streaming)
+
+
+@pytest.mark.parametrize("server", EXPECTED, ids=lambda server: server.__name__)
+def test_exactly_the_expected_attacks_fire(server: type[SoundServer]) -> None:
+    """A server broken in one place is found by the declared attacks and nothing else."""
+    report = attacked(server())
+    assert {result.attack.id for result in report.findings} == EXPECTED[server]
+
+
+@pytest.mark.parametrize("server", SOUND, ids=lambda server: server.__name__)
+def test_sound_servers_give_no_alarm(server: type[SoundServer]) -> None:
+    """The same server without the break is found safe, and the run is complete."""
+    report = attacked(server())
+    assert [f"{r.attack.id} {r.reason}" for r in report.findings] == []
+    assert report.trouble is None
+    assert report.exit_status(fail_on=min(r.severity for r in report.results)) == 0
+
+
+def test_holes_are_many_and_cover_the_catalogue() -> None:
+    """At least forty holes, and every attack that a black box can judge has one."""
+    covered = frozenset[str]().union(*EXPECTED.values())
+    unjudged = {a.id for a in CATALOGUE if a.play.__name__ == "no_play"}
+    assert len(EXPECTED) >= 40
+    assert {a.id for a in CATALOGUE} - covered - unjudged == {"J11"}

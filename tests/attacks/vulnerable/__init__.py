@@ -1,0 +1,1 @@
+"""Tiny servers, each broken in one place."""
