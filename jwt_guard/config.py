@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from jwt_guard.audit.settings import AuditConfig
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.reach import Reach
@@ -372,15 +373,6 @@ class CacheConfig:
         integer(0, 10_000_000),
         "how many verified tokens are remembered; 0 for none",
         default=10_000,
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditConfig:
-    """`[audit]`: where events are written."""
-
-    sink: str | None = setting(
-        text, "a file that events are appended to, one JSON object a line", default=None
     )
 
 

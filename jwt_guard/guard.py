@@ -3,10 +3,12 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from jwt_guard.assembly import IssuerResolver, assembled, issuer_directory, opened_store
+from jwt_guard.audit.building import Builder
 from jwt_guard.audit.observer import LogObserver, Observer, settle
+from jwt_guard.audit.trail import AuditTrail
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
 from jwt_guard.credentials.cookies import CookieJar
@@ -64,6 +66,7 @@ class Guard:
         signing_keys: our own keys, if `[tokens]` is configured.
         public_paths: the paths that the configuration names public.
         observers: who is told of every outcome.
+        trail: records every outcome, if `[audit]` says where.
         store: where sessions and revocations are kept.
         revocations: revokes tokens, sessions, subjects and tenants of any issuer.
         sessions: the sessions of our own users, if `[tokens]` is configured.
@@ -81,7 +84,8 @@ class Guard:
     ) -> None:
         self.config = config
         self.clock = clock
-        self.observers: list[Observer] = [LogObserver()]
+        self.trail = _audit_trail(config, clock)
+        self.observers: list[Observer] = [LogObserver(), *([self.trail] if self.trail else [])]
         self.signing_keys, named = assembled(config, self.observers)
         self.issuers = issuer_directory(config, named, issuers, self.observers)
         self.issuer = _token_issuer(config, self.signing_keys, clock)
@@ -345,6 +349,17 @@ class Guard:
             "bearer_methods_supported": ["header"],
         }
 
+    def close(self) -> None:
+        """Write what the audit trail still holds; it is also written when the program ends."""
+        if self.trail is not None:
+            self.trail.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
     def __repr__(self) -> str:
         return f"Guard(issuers={len(self.config.issuers)})"
 
@@ -364,6 +379,15 @@ def _cookie_jar(config: Config, secrets: Sequence[bytes]) -> CookieJar | None:
         refresh_path=config.cookies.refresh_path,
         same_site=config.cookies.same_site,
     )
+
+
+def _audit_trail(config: Config, clock: Callable[[], float]) -> AuditTrail | None:
+    if not config.audit.sink:
+        return None
+    builder = Builder(config.audit, base=config.base, service=config.realm, clock=clock)
+    trail = builder.trail()
+    trail.issuer = config.tokens.issuer if config.tokens else None
+    return trail
 
 
 def _token_issuer(

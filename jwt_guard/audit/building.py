@@ -1,0 +1,210 @@
+"""From `[audit]` to the trail that records."""
+
+import time
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from jwt_guard.audit.ecs import EcsEncoder
+from jwt_guard.audit.file import FileSink, Rotation
+from jwt_guard.audit.folder import LogFolder
+from jwt_guard.audit.forward import CallableSink, LoggingSink, SyslogSink
+from jwt_guard.audit.ocsf import OcsfEncoder
+from jwt_guard.audit.privacy import PlainNames, Pseudonyms, SubjectKeys
+from jwt_guard.audit.sampling import Each, Nothing, Sampled, Sampling, Summary
+from jwt_guard.audit.seal import SealKey, UnusableSealKey
+from jwt_guard.audit.settings import AuditConfig, scheme_of, split_format
+from jwt_guard.audit.shown import Shower, Showing
+from jwt_guard.audit.sinks import Encoder, Format, Sink
+from jwt_guard.audit.trail import AuditTrail
+from jwt_guard.audit.writer import Watcher
+from jwt_guard.errors import ConfigurationError, Problem
+
+__all__ = ["Builder"]
+
+_DAY = 86_400
+
+
+class Builder:
+    """Builds the parts of an audit trail.
+
+    Args:
+        config: `[audit]`.
+        base: the folder from which relative paths start.
+        service: the API's name.
+        clock: seconds since 1970 UTC.
+    """
+
+    def __init__(
+        self,
+        config: AuditConfig,
+        *,
+        base: Path,
+        service: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config = config
+        self._base = base
+        self._clock = clock
+        ours = _version()
+        self.encoders: dict[Format, Encoder] = {
+            "ocsf": OcsfEncoder(service=service, version=ours),
+            "ecs": EcsEncoder(service=service, version=ours),
+        }
+
+    def trail(self, watchers: Sequence[Watcher] = ()) -> AuditTrail:
+        """The trail, not yet begun: files are opened with the first event.
+
+        Raises:
+            ConfigurationError: a sink cannot be what it is said to be.
+        """
+        return AuditTrail(
+            self.sinks(),
+            encoders=self.encoders,
+            shower=Shower(self.pseudonyms(), self._showing()),
+            rules=self._config.rules,
+            sampling=self._sampling(),
+            watchers=watchers,
+            clock=self._clock,
+        )
+
+    def sinks(self) -> list[Sink]:
+        """The sinks, unopened.
+
+        Raises:
+            ConfigurationError: one cannot be what it is said to be.
+        """
+        sinks, problems = [], []
+        for place, written in enumerate(self._config.sink or ()):
+            try:
+                sinks.append(self.sink(written))
+            except (ValueError, ImportError, UnusableSealKey) as error:
+                problems.append(
+                    Problem(
+                        path=f"audit.sink[{place}]",
+                        message=str(error),
+                        remedy="see the sinks of `[audit]` in the documentation",
+                    )
+                )
+        if problems:
+            raise ConfigurationError(*problems)
+        return sinks
+
+    def sink(self, written: str) -> Sink:
+        """One sink.
+
+        Raises:
+            ValueError: there is no such place.
+            ImportError: what it needs is not installed.
+            UnusableSealKey: the key that is to seal it cannot be used.
+        """
+        asked, place = split_format(written)
+        form: Format = "ecs" if (asked or self._config.format) == "ecs" else "ocsf"
+        match scheme_of(place):
+            case "logging":
+                return LoggingSink(place.partition(":")[2] or "jwt_guard.audit.events", form)
+            case "syslog":
+                return SyslogSink(place, form)
+            case "python":
+                return _named_sink(place, form)
+            case _:
+                return self.file_sink(place, form)
+
+    def file_sink(self, place: str, form: Format) -> FileSink:
+        """A file.
+
+        Raises:
+            ValueError: its folder is not there.
+            UnusableSealKey: its key cannot be used.
+        """
+        config = self._config.file
+        log = self._base / place
+        if not log.parent.is_dir():
+            raise ValueError(f"there is no folder {log.parent}")
+        retention = None if config.retention_days is None else config.retention_days * _DAY
+        return FileSink(
+            log,
+            encoder=self.encoders[form],
+            format=form,
+            key=self._seal_key(),
+            rotation=Rotation(max_bytes=config.max_bytes, daily=config.daily, retention=retention),
+            sync=self._config.strict,
+            checkpoint_every=config.checkpoint_every,
+            clock=self._clock,
+        )
+
+    def logs(self) -> list[Path]:
+        """The files among the sinks."""
+        places = [split_format(sink)[1] for sink in self._config.sink or ()]
+        return [self._base / place for place in places if scheme_of(place) == "file"]
+
+    def pseudonyms(self) -> Pseudonyms:
+        """How people are named.
+
+        Raises:
+            ConfigurationError: there is no place for their keys.
+        """
+        if self._config.privacy.subjects == "plain":
+            return PlainNames()
+        return self.subject_keys()
+
+    def subject_keys(self) -> SubjectKeys:
+        """The keys of the pseudonyms.
+
+        Raises:
+            ConfigurationError: there is no place for them.
+        """
+        keys = self._config.privacy.keys
+        if keys is not None:
+            return SubjectKeys(self._base / keys)
+        logs = self.logs()
+        if logs:
+            return SubjectKeys(LogFolder(logs[0]).subjects)
+        raise ConfigurationError(
+            Problem(
+                path="audit.privacy.keys",
+                message="is needed where no sink is a file",
+                remedy='name a file for the subjects\' keys, or set subjects = "plain"',
+            )
+        )
+
+    def _seal_key(self) -> SealKey | None:
+        named = self._config.file.seal_key
+        return None if named is None else SealKey.read_or_make(self._base / named)
+
+    def _showing(self) -> Showing:
+        privacy = self._config.privacy
+        return Showing(
+            v4_bits=privacy.ipv4_bits,
+            v6_bits=privacy.ipv6_bits,
+            agents=privacy.user_agents,
+            claims=privacy.claims,
+        )
+
+    def _sampling(self) -> Sampling:
+        match self._config.verified:
+            case "summary":
+                return Summary(self._config.summary_interval)
+            case "sampled":
+                return Sampled(self._config.sample)
+            case "none":
+                return Nothing()
+            case _:
+                return Each()
+
+
+def _named_sink(place: str, form: Format) -> CallableSink:
+    module, _, name = place.partition(":")[2].partition(":")
+    found = getattr(import_module(module), name, None)
+    if not callable(found):
+        raise ValueError(f"{place} names nothing that can be called")  # noqa: TRY004
+    return CallableSink(found, place, form)
+
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("jwt-guard-web")
+    except PackageNotFoundError:
+        return "0"
