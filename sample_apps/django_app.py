@@ -4,10 +4,9 @@
 """
 
 import sys
-from socket import socket
+from typing import cast
 
 import django
-import uvicorn
 from django.conf import settings
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
@@ -16,11 +15,11 @@ from django.urls import URLPattern, path
 from django.views import View
 
 from jwt_guard import Config, Guard
+from jwt_guard_asgi.wire import App
 from jwt_guard_django import current_principal, public, require
 from jwt_guard_django import urlpatterns as endpoint_patterns
-from sample_apps import shared
-from sample_apps.shared import REQUIREMENTS, Arguments, ready
-from sample_apps.wsgi import serve_wsgi
+from sample_apps import asgi_server, shared, wsgi_server
+from sample_apps.shared import REQUIREMENTS
 
 __all__ = ["configure", "main", "patterns"]
 
@@ -107,27 +106,12 @@ def configure(config: Config) -> None:
 
 def main() -> None:
     """Serve until told to stop."""
-    given = sys.argv[1:]
-    at = shared.arguments([argument for argument in given if argument != "--asgi"])
-    configure(shared.configuration(at.config))
-    if "--asgi" in given:
-        _serve_asgi(at)
+    given = shared.arguments([argument for argument in sys.argv[1:] if argument != "--asgi"])
+    configure(shared.configuration(given.config))
+    if "--asgi" in sys.argv:
+        asgi_server.serve(cast(App, get_asgi_application()), given)
     else:
-        serve_wsgi(get_wsgi_application(), at)
-
-
-def _serve_asgi(at: Arguments) -> None:
-    config = uvicorn.Config(
-        get_asgi_application(), at.host, at.port, lifespan="off", log_level="warning"
-    )
-    _Server(config).run()
-
-
-class _Server(uvicorn.Server):
-    async def startup(self, sockets: list[socket] | None = None) -> None:
-        await super().startup(sockets)
-        for server in self.servers:
-            ready(self.config.host, server.sockets[0].getsockname()[1])
+        wsgi_server.serve(get_wsgi_application(), given)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from jwt_guard import Config, Guard
 from jwt_guard_flask import JWTGuard, blueprint, current_principal, public, require
 from sample_apps import shared
 from sample_apps.shared import REQUIREMENTS
-from sample_apps.wsgi import serve_wsgi
+from sample_apps.wsgi_server import serve
 
 __all__ = ["create_app", "main"]
 
@@ -72,8 +72,8 @@ def invoices(tenant: str) -> Answer:
 
 def main() -> None:
     """Serve until told to stop."""
-    at = shared.arguments()
-    serve_wsgi(create_app(shared.configuration(at.config)), at)
+    given = shared.arguments()
+    serve(create_app(shared.configuration(given.config)), given)
 
 
 if __name__ == "__main__":

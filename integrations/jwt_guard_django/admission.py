@@ -8,13 +8,13 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import SimpleLazyObject
 
-from jwt_guard.credentials.bearer import bearer_token
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow
-from jwt_guard.guard import BadToken, Outcome
+from jwt_guard.guard import BadToken, Guard, Outcome
 from jwt_guard.http import Reply, WsgiView
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Requirement
+from jwt_guard_django.csrf import checked, exempt
 from jwt_guard_django.guards import UserOf, get_guard, guards, user_of
 from jwt_guard_django.users import TokenUser
 
@@ -51,11 +51,13 @@ class Memo:
         outcomes: what the guards found, by name.
         asked: the guard that was asked last.
         judged: whether the view that it is for was known and has been asked about.
+        is_open: whether that view is marked as public.
     """
 
     outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
     asked: str | None = None
     judged: bool = False
+    is_open: bool = False
 
 
 class DjangoView(WsgiView):
@@ -99,9 +101,9 @@ def identify(request: HttpRequest) -> Flow[None]:
     setattr(request, _MEMO, memo)
     view = DjangoView(request)
     for name, guard in guards().items():
-        memo.outcomes[name] = outcome = yield from guard.identify(view)
+        memo.outcomes[name] = outcome = yield from _identified(guard, request)
         if outcome.principal is not None:
-            _exempt_from_csrf(request, view)
+            exempt(request, view)
             break
     default = memo.outcomes.get("default")
     _welcome(request, default.principal if default else None)
@@ -119,7 +121,7 @@ def admit(request: HttpRequest, rule: Rule) -> Flow[Principal | None]:
     view = DjangoView(request)
     memo.asked = rule.guard
     if rule.guard not in memo.outcomes:
-        memo.outcomes[rule.guard] = yield from guard.identify(view)
+        memo.outcomes[rule.guard] = yield from _identified(guard, request)
     principal = guard.permit(
         memo.outcomes[rule.guard],
         view,
@@ -163,10 +165,11 @@ def current_principal(request: Any) -> Principal | None:
     return cast(Principal | None, plain.principal)
 
 
-def _exempt_from_csrf(request: HttpRequest, view: DjangoView) -> None:
-    """No browser adds a bearer token by itself, so the request cannot be forged across sites."""
-    if bearer_token(view) is not None:
-        setattr(request, "_dont_enforce_csrf_checks", True)  # noqa: B010 - unknown to the stubs
+def _identified(guard: Guard, request: HttpRequest) -> Flow[Outcome]:
+    view = DjangoView(request)
+    outcome = yield from guard.identify(view, own_csrf=True)
+    checked_outcome = yield from checked(guard, outcome, request, view)
+    return checked_outcome
 
 
 def _welcome(request: Any, principal: Principal | None) -> None:

@@ -92,7 +92,10 @@ def _rules(request: HttpRequest, view: Any) -> list[Rule]:
     """What a view asks; where it asks nothing, what the guards ask of every request."""
     method = cast(str, request.method)
     marked = rules_of(view, method)
-    return marked if marked or is_public(view, method) else _default_rules(request)
+    if not marked and is_public(view, method):
+        memo_of(request).is_open = True
+        return []
+    return marked or _default_rules(request)
 
 
 def _default_rules(request: HttpRequest) -> list[Rule]:

@@ -15,7 +15,7 @@ from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Requirement
-from jwt_guard_django.admission import Rule, admit
+from jwt_guard_django.admission import Rule, admit, current_principal, memo_of
 from jwt_guard_django.guards import get_guard
 
 __all__ = ["JWTAuthentication", "Requires"]
@@ -32,11 +32,17 @@ class JWTAuthentication(BaseAuthentication):
     def authenticate(self, request: Request) -> tuple[Any, Principal] | None:
         """The user and the principal; None where the request bears no token.
 
+        In a public view a bad token counts as none.
+
         Raises:
             Refusal: the token is bad; the middleware answers.
         """
-        principal = run(admit(request._request, Rule(guard=self.guard, optional=True)))
-        return None if principal is None else (request._request.user, principal)
+        plain = request._request
+        if memo_of(plain).is_open:
+            principal = current_principal(plain)
+        else:
+            principal = run(admit(plain, Rule(guard=self.guard, optional=True)))
+        return None if principal is None else (plain.user, principal)
 
     def authenticate_header(self, request: Request) -> str:
         """The challenge, without which the framework would answer 403 instead of 401."""

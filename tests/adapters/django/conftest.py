@@ -16,19 +16,26 @@ Send = Callable[..., Any]
 
 @pytest.fixture(params=["wsgi", "asgi"])
 def send(request: pytest.FixtureRequest) -> Send:
-    """Sends a request: method, path, headers, body. CSRF is enforced."""
+    """Sends a request: method, path, headers, body, cookies. CSRF is enforced."""
     if request.param == "wsgi":
-        return _send_with(Client(enforce_csrf_checks=True).generic)
-    client = AsyncClient(enforce_csrf_checks=True)
+        return _send_with(client := Client(enforce_csrf_checks=True), client.generic)
+    asgi = AsyncClient(enforce_csrf_checks=True)
 
     async def generic(*args: Any, **kwargs: Any) -> Any:
-        return await client.generic(*args, **kwargs)
+        return await asgi.generic(*args, **kwargs)
 
-    return _send_with(async_to_sync(generic))
+    return _send_with(asgi, async_to_sync(generic))
 
 
-def _send_with(generic: Callable[..., Any]) -> Send:
-    def send(method: str, path: str, headers: Headers | None = None, body: bytes = b"") -> Any:
+def _send_with(client: Client | AsyncClient, generic: Callable[..., Any]) -> Send:
+    def send(
+        method: str,
+        path: str,
+        headers: Headers | None = None,
+        body: bytes = b"",
+        cookies: str = "",
+    ) -> Any:
+        client.cookies.load(cookies)
         return generic(method, path, body, headers=headers or {})
 
     return send

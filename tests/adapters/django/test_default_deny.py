@@ -128,3 +128,59 @@ class TestCSRF:
         """Where a token is asked for, that is said, and not that the proof is missing."""
         assert send("POST", "/plain").status_code == 401
         assert send("POST", "/function").status_code == 401
+
+
+DJANGOS = "A" * 32
+PROOFS: dict[str, tuple[str, dict[str, str]]] = {
+    "nothing": ("", {}),
+    "half of Django's": (f"; csrftoken={DJANGOS}", {}),
+    "Django's": (f"; csrftoken={DJANGOS}", {"X-CSRFToken": DJANGOS}),
+    "another site's origin": (
+        f"; csrftoken={DJANGOS}",
+        {"X-CSRFToken": DJANGOS, "Origin": "https://evil.example"},
+    ),
+}
+
+
+class TestCookies:
+    """Callers who come by cookie show that they meant it, by Django's own means."""
+
+    @pytest.fixture(autouse=True)
+    def cookies(self, settings: Settings) -> None:
+        """Cookies are enabled."""
+        settings.JWT_GUARD = {**settings.JWT_GUARD, "cookies": {"enabled": True}}
+
+    @pytest.fixture
+    def cookie(self) -> str:
+        """A cookie with a good token."""
+        guard = get_guard()
+        assert guard.issuer is not None
+        assert guard.cookies is not None
+        token = guard.issuer.issue("ada", client_id="test", claims={"sid": "s"})
+        fields = guard.cookies.filled(
+            access=token, refresh="r", session_id="s", expires_in=60, ends_in=60
+        )
+        return fields[0][1].partition(";")[0]
+
+    def sent(self, send: Send, method: str, path: str, cookie: str, proof: str) -> Any:
+        """The answer to a request with the cookie and a proof."""
+        more, headers = PROOFS[proof]
+        return send(method, path, headers, cookies=cookie + more)
+
+    @pytest.mark.parametrize("protected", [True, False])
+    @pytest.mark.parametrize("proof", PROOFS)
+    def test_need_a_proof(
+        self, send: Send, settings: Settings, cookie: str, proof: str, protected: bool
+    ) -> None:
+        """It is asked for whether or not the project has Django's middleware."""
+        if not protected:
+            settings.MIDDLEWARE = ["jwt_guard_django.JWTGuardMiddleware"]
+        expected = 200 if proof == "Django's" else 403
+        assert self.sent(send, "POST", "/plain", cookie, proof).status_code == expected
+        assert self.sent(send, "GET", "/plain", cookie, "nothing").status_code == 200
+
+    @pytest.mark.parametrize("proof", PROOFS)
+    def test_need_it_in_exempt_views(self, send: Send, cookie: str, proof: str) -> None:
+        """A view that is exempt from Django's middleware knows no caller without it."""
+        expected = b'"ada"' if proof == "Django's" else b'"AnonymousUser"'
+        assert self.sent(send, "POST", "/rest-set", cookie, proof).content == expected

@@ -58,6 +58,8 @@ def test_public_action_of_a_view_set(send: Send, bearer: Bearer) -> None:
     """An action is found behind the method that it answers."""
     assert send("POST", "/rest-set", bearer()).content == b'"ada"'
     assert send("POST", "/rest-set").status_code == 200
+    bad = {"Authorization": "Bearer bad"}
+    assert send("POST", "/rest-set", bad).content == b'"AnonymousUser"'
 
 
 def test_rest_frameworks_own_permissions(send: Send, bearer: Bearer) -> None:

@@ -7,12 +7,12 @@ from gunicorn.app.base import BaseApplication
 
 from sample_apps.shared import Arguments, ready
 
-__all__ = ["serve_wsgi"]
+__all__ = ["serve"]
 
 
-def serve_wsgi(application: Callable[..., Any], at: Arguments) -> None:
+def serve(application: Callable[..., Any], arguments: Arguments) -> None:
     """Serve until told to stop, by one process with threads, so that its memory is shared."""
-    _Server(application, at).run()
+    _Server(application, arguments).run()
 
 
 class _Server(BaseApplication):
