@@ -6,10 +6,10 @@ from typing import Any
 from jwt_guard.audit.observer import Observer
 from jwt_guard.config import Config, IssuerConfig
 from jwt_guard.errors import ConfigurationError, Problem
-from jwt_guard.keys.keyset import StaticKeys
+from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.signing import SigningKeys
-from jwt_guard.keys.sources import key_source, signing_document
+from jwt_guard.keys.sources import key_source, own_keys
 from jwt_guard.stores.opening import UnusableStore, open_store
 from jwt_guard.stores.protocol import Store
 from jwt_guard.tokens.claims import ClaimRules
@@ -21,6 +21,9 @@ __all__ = ["IssuerResolver", "assembled", "issuer_directory", "opened_store"]
 
 IssuerResolver = Callable[[str], Mapping[str, Any] | IssuerConfig | None]
 """From an `iss` to what a table of `[[issuers]]` would say of it; None for a stranger."""
+
+_OWN_ALGORITHMS = frozenset(ALGORITHMS)
+"""Each of our own keys serves the one algorithm that it was made for, so that this is no choice."""
 
 
 def assembled(
@@ -36,7 +39,7 @@ def assembled(
         ConfigurationError: keys cannot be loaded, or are too weak; with all that are so.
     """
     problems: list[Problem] = []
-    own = _signing_keys(config, problems)
+    own = _signing_keys(config, observers, problems)
     trusted = _trusted_issuers(config, observers, problems)
     if problems:
         raise ConfigurationError(*problems)
@@ -86,11 +89,14 @@ def issuer_directory(
     return IssuerDirectory(named, resolve, build)
 
 
-def _signing_keys(config: Config, problems: list[Problem]) -> SigningKeys | None:
+def _signing_keys(
+    config: Config, observers: Iterable[Observer], problems: list[Problem]
+) -> SigningKeys | None:
     if config.tokens is None:
         return None
     try:
-        return SigningKeys.from_jwks(signing_document(config.tokens.signing_keys, config.base))
+        settings = config.tokens
+        return own_keys(settings.issuer, settings.signing_keys, config.base, observers)
     except UnusableKeys as error:
         remedy = "make one with `jwt-guard keys generate`"
         problems.append(Problem(path="tokens.signing_keys", message=str(error), remedy=remedy))
@@ -134,8 +140,8 @@ def _trusted(config: Config, issuer: IssuerConfig, observers: Iterable[Observer]
 def _own(config: Config, name: str, keys: SigningKeys) -> TrustedIssuer:
     return TrustedIssuer(
         issuer=name,
-        algorithms=frozenset(keys.algorithms),
-        keys=StaticKeys(keys.key_set),
+        algorithms=_OWN_ALGORITHMS,
+        keys=keys.source,
         rules=_rules(
             config,
             RFC9068,

@@ -7,13 +7,15 @@ from typing import Any, Protocol
 
 import msgspec
 
-from jwt_guard.audit.observer import Observer
+from jwt_guard.audit.observer import EventName, Observer, Occurrence, tell_now
 from jwt_guard.keys.keyset import KeySource, StaticKeys
 from jwt_guard.keys.loading import Loaded, UnusableKeys, load_jwks, load_secret, load_text
 from jwt_guard.keys.reach import Reach
 from jwt_guard.keys.remote import RemoteKeys, RemotePolicy
+from jwt_guard.keys.signing import SigningKeys
+from jwt_guard.keys.watching import FileKeys, Watched, read_text
 
-__all__ = ["KeySettings", "key_source", "referred", "signing_document"]
+__all__ = ["KeySettings", "file_of", "key_source", "own_keys", "referred", "signing_document"]
 
 
 class KeySettings(Protocol):
@@ -78,7 +80,30 @@ def key_source(settings: KeySettings, base: Path, observers: Iterable[Observer] 
     """
     if settings.keys == "discover" or _is_url(settings.keys):
         return _remote(settings, observers)
+    file = file_of(settings.keys, base)
+    if file is not None:
+        return _watched(file, settings, observers)
     return StaticKeys(_loaded(settings, base).keys)
+
+
+def file_of(keys: str | Mapping[str, Any] | None, base: Path) -> Path | None:
+    """The file that a setting names, if it names one rather than a variable, or keys in place."""
+    if not isinstance(keys, str) or keys.lstrip().startswith(("-----BEGIN", "{")):
+        return None
+    kind, _, name = keys.partition(":")
+    if kind == "env":
+        return None
+    return base / (name if kind == "file" else keys)
+
+
+def _watched(file: Path, settings: KeySettings, observers: Iterable[Observer]) -> FileKeys:
+    told = Occurrence(name=EventName.KEY_ROTATED, issuer=settings.issuer)
+    watched = Watched(
+        file,
+        lambda text: load_text(text, settings.algorithms).keys,
+        changed=lambda keys: tell_now(observers, told),
+    )
+    return FileKeys(watched, lambda keys: keys)
 
 
 def _is_url(keys: object) -> bool:
@@ -108,19 +133,12 @@ def _loaded(settings: KeySettings, base: Path) -> Loaded:
         return load_secret(_bytes(referred(settings.secret, base)), settings.algorithms)
     if isinstance(settings.keys, Mapping):
         return load_jwks(settings.keys, settings.algorithms, symmetric=True)
-    return load_text(_material(str(settings.keys), base), settings.algorithms)
+    return load_text(referred(str(settings.keys), base), settings.algorithms)
 
 
 def _bytes(secret: str) -> bytes:
     """A variable's bytes are its bytes, whether or not they are UTF-8 (PEP 383)."""
     return secret.encode("utf-8", "surrogateescape")
-
-
-def _material(keys: str, base: Path) -> str:
-    """The text of the keys, in place or where `keys` points."""
-    if keys.lstrip().startswith(("-----BEGIN", "{")):
-        return keys
-    return referred(keys if ":" in keys[:5] else f"file:{keys}", base)
 
 
 def referred(value: str, base: Path) -> str:
@@ -133,7 +151,7 @@ def referred(value: str, base: Path) -> str:
     if kind == "env":
         return _variable(name)
     if kind == "file":
-        return _content(base / name)
+        return read_text(base / name)
     return value
 
 
@@ -144,20 +162,37 @@ def _variable(name: str) -> str:
     return found
 
 
-def _content(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise UnusableKeys(
-            f"{file.name}: {getattr(error, 'strerror', None) or 'not text'}"
-        ) from None
-
-
 def signing_document(keys: str | Mapping[str, Any], base: Path) -> Any:
     """The parsed JWK set of our signing keys."""
     if isinstance(keys, Mapping):
         return keys
+    file = file_of(keys, base)
     try:
-        return msgspec.json.decode(_material(keys, base))
+        return msgspec.json.decode(read_text(file) if file else referred(keys, base))
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise UnusableKeys("not the JSON of a JWK set") from None
+
+
+def own_keys(
+    issuer: str, keys: str | Mapping[str, Any], base: Path, observers: Iterable[Observer] = ()
+) -> SigningKeys:
+    """Our own signing keys; those of a file as the file is at any time.
+
+    Args:
+        issuer: our `iss`.
+        keys: what the configuration says of them.
+        base: the folder from which relative paths start.
+        observers: who is told when the file has changed.
+
+    Raises:
+        UnusableKeys: they cannot be loaded, or are too weak.
+    """
+    file = file_of(keys, base)
+    if file is None:
+        return SigningKeys.from_jwks(signing_document(keys, base))
+
+    def changed(kid: str) -> None:
+        detail = {"kid": kid}
+        tell_now(observers, Occurrence(name=EventName.KEY_ROTATED, issuer=issuer, detail=detail))
+
+    return SigningKeys.from_file(file, changed=changed)
