@@ -32,6 +32,7 @@ class Clock:
         self.now = 1_900_000_000.0
 
     def __call__(self) -> float:
+        """The time."""
         return self.now
 
 

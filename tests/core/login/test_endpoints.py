@@ -256,9 +256,9 @@ def test_checks_may_be_asynchronous() -> None:
         "CONTENT_TYPE": "application/json",
         "HTTP_HOST": "app.example.test",
     }
+    body = b'{"username":"ada","password":"right"}'
     for function in (check, plain):
         login = login_endpoints(function)[0]
-        body = b'{"username":"ada","password":"right"}'
         reply = asyncio.run(arun(login.handle(caller.guard, WsgiView(environ), body)))
         assert reply.status == 200
     with pytest.raises(TypeError, match="async def"):
