@@ -66,9 +66,8 @@ def _answer_refusals(connection: HTTPConnection) -> None:
 
     For one that is mounted in another would answer 500 before the middleware sees the refusal.
     """
-    handlers = connection.scope.get("starlette.exception_handlers")
-    if handlers is not None:
-        handlers[0].setdefault(Refusal, refusal_response)
+    handlers, *_ = connection.scope.get("starlette.exception_handlers", ({},))
+    handlers.setdefault(Refusal, refusal_response)
 
 
 def require(

@@ -185,6 +185,14 @@ async def test_two_guards_in_one_application(two_guards: JWTGuardMiddleware) -> 
         assert b'realm="' + realm + b'"' in dict(sent[0]["headers"])[b"www-authenticate"]
 
 
+async def test_guard_that_refuses_speaks_for_itself(guard: Guard) -> None:
+    """Where two guards protect everything, the reply is that of the one who refused."""
+    strict = Guard.from_config(tokens.configuration("ES384", realm="strict"))
+    app = guarded(guarded(greet, strict, name="strict"), guard)
+    sent = await sent_by(app, http(token=tokens.mint()))
+    assert b'realm="strict"' in dict(sent[0]["headers"])[b"www-authenticate"]
+
+
 async def test_other_guards_caller_is_not_the_default_ones(two_guards: JWTGuardMiddleware) -> None:
     """A token that another guard believes makes no principal where the default one is asked."""
     admin = tokens.mint(algorithm="ES384", aud="https://admin.example.test")
@@ -261,10 +269,10 @@ async def test_closed_websocket_is_not_closed_twice(guard: Guard) -> None:
 
 
 def an_endpoint(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:
-    """Answers its body's length, and refuses an empty one."""
+    """Answers its body's length, nothing to "quiet", and refuses an empty one."""
     if not body:
         raise Refusal(Reason.GRANT_INVALID)
-    return json_reply(200, len(body))
+    return Reply(204) if body == b"quiet" else json_reply(200, len(body))
     yield  # a generator without a step
 
 
@@ -285,6 +293,13 @@ async def test_endpoint_gets_the_whole_body(guard: Guard) -> None:
     ]
     sent = await sent_by(EndpointApp(guard, ENDPOINT), http(method="POST"), pieces)
     assert sent[1]["body"] == b"5"
+
+
+async def test_answer_without_content_has_no_length(guard: Guard) -> None:
+    """204 says nothing of a length (RFC 9110 section 8.6)."""
+    pieces: list[Message] = [{"type": "http.request", "body": b"quiet"}]
+    sent = await sent_by(EndpointApp(guard, ENDPOINT), http(method="POST"), pieces)
+    assert (status_of(sent), sent[0]["headers"], sent[1]["body"]) == (204, [], b"")
 
 
 @pytest.mark.parametrize(

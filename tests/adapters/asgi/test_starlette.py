@@ -442,10 +442,12 @@ def test_refusals_in_mounted_applications_are_answered(guard: Guard) -> None:
 
 
 def test_refusal_response_answers_refusals_only() -> None:
-    """As a handler of other exceptions it raises them again."""
+    """Other exceptions are raised again, and without the middleware there is nobody to speak."""
     connection = HTTPConnection({"type": "http", "headers": []})
     with pytest.raises(LookupError):
         refusal_response(connection, LookupError()).send(None)
+    with pytest.raises(RuntimeError, match="JWTGuardMiddleware"):
+        refusal_response(connection, Refusal(Reason.ROLE_MISSING)).send(None)
 
 
 def test_own_endpoints_are_public_routes(guard: Guard) -> None:

@@ -284,6 +284,21 @@ def test_routers_dependencies_hold_over_marks(guard: Guard) -> None:
     assert client_of(app, guard).get("/public").status_code == 401
 
 
+def test_nothing_runs_for_whom_a_dependency_would_refuse(guard: Guard) -> None:
+    """Default-deny stands in front of the route: its first dependency does not run."""
+    ran: list[str] = []
+    app = FastAPI()
+
+    def note() -> None:
+        ran.append("note")
+
+    asked = [Depends(note), Depends(require(optional=True)), Depends(require())]
+    app.get("/", dependencies=asked)(show_unmarked)
+    client = client_of(app, guard)
+    assert (client.get("/").status_code, ran) == (401, [])
+    assert (client.get("/", headers=bearer()).status_code, ran) == (200, ["note"])
+
+
 def test_own_error_format_is_kept(guard: Guard) -> None:
     """An application with a handler of its own for refusals answers its own way."""
     app = included()
