@@ -20,15 +20,20 @@ class ClaimPath:
     A string is first taken as the name of a claim as it is (`https://example.test/roles`,
     `cognito:groups`) and else as names joined by dots (`realm_access.roles`). A sequence of
     names is taken as it is, for names that hold dots themselves.
+
+    Attributes:
+        text: how it reads in a log.
+        plain: the name of the one claim that can stand there, or None for a path into claims.
     """
 
-    __slots__ = ("_name", "_steps", "text")
+    __slots__ = ("_name", "_steps", "plain", "text")
 
     def __init__(self, path: str | Sequence[str]) -> None:
         nested = path.split(".") if isinstance(path, str) else list(path)
         self.text = path if isinstance(path, str) else "/".join(path)
         self._name = path if isinstance(path, str) else None
         self._steps = tuple(nested) if len(nested) > 1 or self._name is None else ()
+        self.plain = nested[0] if len(nested) == 1 else None
 
     def find(self, claims: Mapping[str, Any]) -> Any:
         """The value there, or `MISSING`."""
