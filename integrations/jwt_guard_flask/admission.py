@@ -1,7 +1,7 @@
 """Who sent the current request, and whether it may proceed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
 from flask import Response, abort, current_app, g, request
@@ -17,11 +17,11 @@ from jwt_guard.routes import PathList
 
 __all__ = [
     "Installed",
+    "Memo",
     "Rule",
     "admit",
     "current_principal",
-    "current_view",
-    "installed",
+    "memo_of_request",
     "refused",
     "response_of",
     "welcome",
@@ -56,14 +56,25 @@ class Installed:
 
 
 @dataclass(slots=True)
-class _Memo:
-    """What is known about one request. Kept on it, for `g` outlives it in some tests."""
+class Memo:
+    """What is known about one request. Kept on it, for `g` outlives it in some tests.
 
-    outcomes: dict[str, Outcome]
+    Flask's proxies cost about as much as the guard does, so they are asked once.
+
+    Attributes:
+        guards: the application's guards by name.
+        view: the request as the core sees it.
+        outcomes: what the guards found, by name.
+        asked: the guard that was asked last.
+    """
+
+    guards: Mapping[str, Installed]
+    view: WsgiView
+    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
     asked: str | None = None
 
 
-def installed() -> Mapping[str, Installed]:
+def _installed() -> Mapping[str, Installed]:
     """The guards of the current application by name.
 
     Raises:
@@ -75,27 +86,36 @@ def installed() -> Mapping[str, Installed]:
         raise RuntimeError("this application has no guard: call JWTGuard(app)") from None
 
 
-def current_view() -> WsgiView:
-    """The current request as the core sees it."""
-    return WsgiView(request.environ, request.view_args)
+def memo_of_request() -> Memo:
+    """What is known about the current request.
+
+    Raises:
+        RuntimeError: the application has no guard.
+    """
+    memo = cast(Memo | None, getattr(request, _MEMO, None))
+    if memo is None:
+        memo = Memo(guards=_installed(), view=WsgiView(request.environ, request.view_args))
+        setattr(request, _MEMO, memo)
+    return memo
 
 
-def welcome() -> None:
+def welcome(memo: Memo) -> None:
     """Put the default guard's caller, if any, into the context."""
-    g.principal = _outcome("default").principal if "default" in installed() else None
+    g.principal = _outcome(memo, "default").principal if "default" in memo.guards else None
 
 
-def admit(rule: Rule) -> None:
+def admit(memo: Memo, rule: Rule) -> None:
     """Let the current request proceed, with its caller in the context.
 
     Raises:
         Refusal: it may not.
         RuntimeError: the application has no such guard.
     """
-    _memo().asked = rule.guard
-    g.principal = _named(rule.guard).guard.permit(
-        _outcome(rule.guard),
-        current_view(),
+    outcome = _outcome(memo, rule.guard)
+    memo.asked = rule.guard
+    g.principal = memo.guards[rule.guard].guard.permit(
+        outcome,
+        memo.view,
         rule.requirement,
         optional=rule.optional,
         bad_token=rule.bad_token,
@@ -104,9 +124,9 @@ def admit(rule: Rule) -> None:
 
 def refused(refusal: Refusal) -> Response:
     """What the caller is told, by the guard that was asked last."""
-    guards = installed()
-    asked = _memo().asked or next(iter(guards))
-    return response_of(guards[asked].guard.reply(refusal))
+    memo = memo_of_request()
+    asked = memo.asked or next(iter(memo.guards))
+    return response_of(memo.guards[asked].guard.reply(refusal))
 
 
 def response_of(reply: Reply) -> Response:
@@ -119,26 +139,12 @@ def stop(refusal: Refusal) -> NoReturn:
     abort(refused(refusal))
 
 
-def _memo() -> _Memo:
-    memo = cast(_Memo | None, getattr(request, _MEMO, None))
-    if memo is None:
-        memo = _Memo({})
-        setattr(request, _MEMO, memo)
-    return memo
-
-
-def _named(name: str) -> Installed:
-    guards = installed()
-    if name not in guards:
+def _outcome(memo: Memo, name: str) -> Outcome:
+    if name not in memo.guards:
         raise RuntimeError(f"this application has no guard {name!r}: call JWTGuard(app, name=...)")
-    return guards[name]
-
-
-def _outcome(name: str) -> Outcome:
-    outcomes = _memo().outcomes
-    if name not in outcomes:
-        outcomes[name] = run(_named(name).guard.identify(current_view()))
-    return outcomes[name]
+    if name not in memo.outcomes:
+        memo.outcomes[name] = run(memo.guards[name].guard.identify(memo.view))
+    return memo.outcomes[name]
 
 
 def _current_principal() -> Principal:

@@ -11,10 +11,10 @@ from jwt_guard.guard import Guard
 from jwt_guard.routes import PathList
 from jwt_guard_flask.admission import (
     Installed,
+    Memo,
     Rule,
     admit,
-    current_view,
-    installed,
+    memo_of_request,
     refused,
     stop,
     welcome,
@@ -107,22 +107,24 @@ def _watch(app: Flask) -> None:
 
 
 def _before_everything(endpoint: str | None, view_args: dict[str, Any] | None) -> None:
-    rules = _rules(endpoint)
+    memo = memo_of_request()
+    rules = _rules(endpoint, memo)
     if not rules:
-        welcome()
+        welcome(memo)
     try:
         for rule in rules:
-            admit(rule)
+            admit(memo, rule)
     except Refusal as refusal:
         stop(refusal)
 
 
-def _rules(endpoint: str | None) -> list[Rule]:
+def _rules(endpoint: str | None, memo: Memo) -> list[Rule]:
     """What the matched view asks; where it asks nothing, what the guards ask of every request."""
     view = current_app.view_functions.get(endpoint) if endpoint else None
     if view is not None:
-        marked = rules_of(view, request.method)
-        if marked or is_public(view, request.method):
+        method = request.method
+        marked = rules_of(view, method)
+        if marked or is_public(view, method):
             return marked
-    path = current_view().path
-    return [Rule(guard=name) for name, one in installed().items() if one.protects(path)]
+    path = memo.view.path
+    return [Rule(guard=name) for name, one in memo.guards.items() if one.protects(path)]

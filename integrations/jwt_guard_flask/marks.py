@@ -10,7 +10,7 @@ from flask.views import View
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken
 from jwt_guard.requirements import Requirement
-from jwt_guard_flask.admission import Rule, admit, stop
+from jwt_guard_flask.admission import Rule, admit, memo_of_request, stop
 
 __all__ = ["is_public", "public", "require", "rules_of"]
 
@@ -105,7 +105,7 @@ def _guarded_async(view: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
 
 def _enforce(rule: Rule) -> None:
     try:
-        admit(rule)
+        admit(memo_of_request(), rule)
     except Refusal as refusal:
         stop(refusal)
 

@@ -10,7 +10,8 @@ from jwt_guard.endpoints import Endpoint
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
-from jwt_guard_flask.admission import current_view, response_of
+from jwt_guard.http import WsgiView
+from jwt_guard_flask.admission import response_of
 from jwt_guard_flask.marks import public
 
 __all__ = ["blueprint"]
@@ -42,8 +43,9 @@ def blueprint(guard: Guard, endpoints: Iterable[Endpoint], *, name: str = "jwt_g
 def _view(guard: Guard, endpoint: Endpoint) -> Callable[..., Response]:
     @public
     def view(**path_params: str) -> Response:
+        seen = WsgiView(request.environ, path_params)
         try:
-            return response_of(run(endpoint.handle(guard, current_view(), _body())))
+            return response_of(run(endpoint.handle(guard, seen, _body())))
         except Refusal as refusal:
             return response_of(guard.reply(refusal))
 

@@ -13,6 +13,8 @@ from tests.adapters.django.urls import function
 VIEWS = [
     "function",
     "coroutine",
+    "hidden",
+    "hidden-coroutine",
     "method",
     "async-method",
     "decorated",
@@ -26,7 +28,6 @@ VIEWS = [
     "ninja/required",
     "ninja-async/required",
 ]
-AUTOMATIC = {"ninja/required", "ninja-async/required", "rest-function"}
 
 
 @pytest.mark.parametrize("protect", ["all", "marked"])

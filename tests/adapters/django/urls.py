@@ -1,7 +1,9 @@
 """Views of every kind."""
 
+from inspect import iscoroutinefunction
 from typing import Any
 
+from asgiref.sync import markcoroutinefunction
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
@@ -67,6 +69,15 @@ def function(request: HttpRequest) -> HttpResponse:
 async def coroutine(request: HttpRequest) -> HttpResponse:
     """Is required."""
     return said(request)
+
+
+def careless(view: Any) -> Any:
+    """A decorator that hides what it decorates."""
+
+    def outer(request: HttpRequest) -> Any:
+        return view(request)
+
+    return markcoroutinefunction(outer) if iscoroutinefunction(view) else outer
 
 
 class Method(View):
@@ -337,6 +348,8 @@ urlpatterns = [
     path("public", see),
     path("welcome", welcome),
     path("function", function),
+    path("hidden", careless(function)),
+    path("hidden-coroutine", careless(coroutine)),
     path("coroutine", coroutine),
     path("method", Method.as_view()),
     path("async-method", AsyncMethod.as_view()),
