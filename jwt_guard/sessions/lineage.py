@@ -42,6 +42,6 @@ def advanced(
         return None
     if session.presented_at is None:
         return replace(session, presented_at=now)
-    if now - session.presented_at < window:
+    if max(0, now - session.presented_at) < window:
         return session
     return replace(session, presented_at=max(now, session.presented_at + 1))

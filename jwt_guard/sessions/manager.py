@@ -21,6 +21,10 @@ _ATTEMPTS = 100
 """Each attempt that fails is one by which another request got on; more than these never race."""
 
 
+_LONGEST = 256
+"""How much is kept of a device's, an agent's or a place's name."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Refresh:
     """One refresh in progress."""
@@ -116,15 +120,15 @@ class Sessions:
             acr=how.acr,
             amr=tuple(how.amr),
             claims=dict(user.claims or {}),
-            device=client.device,
+            device=_plain(client.device),
             thumbprint=client.thumbprint,
             salt=new_salt(),
             created_at=birth,
             expires_at=expires_at,
             used_at=birth,
             idle_expires_at=min(birth + milliseconds(lifetimes.idle), expires_at),
-            agent=client.agent,
-            place=client.place,
+            agent=_plain(client.agent),
+            place=_plain(client.place),
         )
 
     def refresh(
@@ -186,7 +190,7 @@ class Sessions:
             raise (yield from self._refused("expired", session, asked.view))
         if session.client_id != client.client_id:
             raise (yield from self._refused("client", session, asked.view, alert=True))
-        if session.device is not None and session.device != client.device:
+        if session.device is not None and session.device != _plain(client.device):
             raise (yield from self._refused("device", session, asked.view, alert=True))
         if session.thumbprint is not None and session.thumbprint != client.thumbprint:
             raise (yield from self._refused("key", session, asked.view, alert=True))
@@ -220,8 +224,8 @@ class Sessions:
             moved,
             used_at=now,
             idle_expires_at=min(now + milliseconds(idle), moved.expires_at),
-            agent=client.agent or moved.agent,
-            place=client.place or moved.place,
+            agent=_plain(client.agent) or moved.agent,
+            place=_plain(client.place) or moved.place,
             version=seen.version + 1,
         )
         kept = yield from self.store.change(seen, changed)
@@ -313,7 +317,7 @@ class Sessions:
             Refusal: `store_unavailable`.
         """
         ended = yield from self.revocations.end(session_id, reason="logout")
-        session = yield from self.store.read(session_id)
+        session = (yield from self.store.read(session_id)) if ended else None
         if session is not None:
             yield from self._tell(EventName.LOGGED_OUT, session, view)
         return ended
@@ -395,3 +399,10 @@ class Sessions:
 
     def __repr__(self) -> str:
         return f"Sessions({self.store!r})"
+
+
+def _plain(text: str | None) -> str | None:
+    """What a stranger wrote, as every store and terminal can take it."""
+    if text is None:
+        return None
+    return "".join(character for character in text if character.isprintable())[:_LONGEST]

@@ -158,7 +158,7 @@ class Revocations:
 
         Args:
             sid: `sid`.
-            issuer: its `iss`; the session of another issuer is only cut off here.
+            issuer: its `iss`; a session that is none of ours is only cut off here.
             reason: why, a short code that the session keeps.
 
         Returns:
@@ -175,7 +175,7 @@ class Revocations:
         """As `revoke_session`, without telling anybody."""
         name, now = self._issuer(issuer), self._now()
         key = _key("session", name, sid)
-        if name != self.issuer:
+        if name != self.issuer or birth_of(sid) is None:
             yield from self._cut(key, FOREVER, now + milliseconds(self._keeping.sessions))
             return False
         until = now + milliseconds(self._keeping.tokens)

@@ -78,11 +78,22 @@ class Session:
     end_reason: str | None = None
     version: int = 0
 
+    @classmethod
+    def restored(cls, row: Mapping[str, Any]) -> "Session":
+        """A session from what a store kept of its fields."""
+        return cls(**{**row, **{name: tuple(row[name]) for name in _LISTS}})
+
+    def row(self) -> dict[str, Any]:
+        """The fields as a store keeps them: JSON has lists and no tuples."""
+        row = {f.name: getattr(self, f.name) for f in fields(self)}
+        return row | {name: list(row[name]) for name in _LISTS} | {"claims": dict(self.claims)}
+
     def ended(self, at: int, reason: str) -> "Session":
         """The same session, ended."""
         return replace(self, ended_at=at, end_reason=reason, version=self.version + 1)
 
 
+_LISTS = ("roles", "scopes", "amr")
 _CHANGEABLE = (
     "generation",
     "branch",
