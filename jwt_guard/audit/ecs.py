@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from jwt_guard.audit.chain import Encoded
-from jwt_guard.audit.shown import UNVERIFIED, Shown
+from jwt_guard.audit.shown import OWN, UNVERIFIED, Shown
 
 __all__ = ["OPENING", "EcsEncoder"]
 
@@ -48,7 +48,6 @@ _CATEGORIES = {
     "revoked": ["session"],
     "logged_out": ["authentication", "session"],
 }
-_OWN = frozenset({"checkpoint", "rotated", "recovered", "purged", "erased", "exported", "gap"})
 
 
 class EcsEncoder:
@@ -86,7 +85,7 @@ def _event(shown: Shown) -> dict[str, Any]:
     told: dict[str, Any] = {
         "id": shown.uid,
         "kind": "alert" if shown.name in {"alert", "reuse_detected"} else "event",
-        "category": ["host"] if shown.name in _OWN else _CATEGORIES.get(shown.name, _DEFAULT),
+        "category": ["host"] if shown.name in OWN else _CATEGORIES.get(shown.name, _DEFAULT),
         "type": _TYPES.get(shown.name, ["info"]),
         "action": shown.name,
         "outcome": "failure" if shown.name in _FAILURES else "success",

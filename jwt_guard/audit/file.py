@@ -21,8 +21,9 @@ from jwt_guard.audit.chain import (
     sequence_of,
 )
 from jwt_guard.audit.folder import LogFolder, padded, read_head
+from jwt_guard.audit.reading import BadRecord, fact_of
 from jwt_guard.audit.seal import Checkpoint, Head, SealKey, Seals, UnusableSealKey
-from jwt_guard.audit.shown import own_record
+from jwt_guard.audit.shown import OWN, own_record
 from jwt_guard.audit.sinks import Encoder, Format, SinkFailed
 
 __all__ = ["FileSink", "Rotation"]
@@ -141,7 +142,7 @@ class FileSink:
         try:
             with self.folder.locked():
                 yield self._current()
-        except (OSError, UnusableSealKey) as error:
+        except (OSError, UnusableSealKey, BadRecord) as error:
             self._let_go()
             raise SinkFailed(f"{self.name}: {error}") from error
 
@@ -344,7 +345,7 @@ class FileSink:
         """The record comes first: parts that go without one would count as removed."""
         old, last = [], None
         for part in self.folder.parts()[:-1]:
-            if part.stat().st_mtime >= before:
+            if _newest_event(part) >= before:
                 break
             old.append(part)
             last = _last_line(part)
@@ -369,9 +370,21 @@ def _day(time: float) -> int:
     return int(time // 86_400)
 
 
+def _newest_event(part: Path) -> float:
+    """When the last thing happened that a part tells of, the log's own affairs left aside."""
+    facts = [fact_of(line) for line in _last_lines(part)]
+    events = [fact.time for fact in facts if fact.name not in OWN]
+    return events[-1] if events else min(fact.time for fact in facts)
+
+
 def _last_line(part: Path) -> bytes:
     """The last line of a part, which ends with one."""
+    return _last_lines(part)[-1]
+
+
+def _last_lines(part: Path) -> list[bytes]:
     with part.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
-        file.seek(max(0, size - (1 << 16)))
-        return file.read().splitlines(keepends=True)[-1]
+        file.seek(max(0, size - _READ_AT_ONCE))
+        lines = file.read().splitlines(keepends=True)
+    return lines if size <= _READ_AT_ONCE else lines[1:]

@@ -55,7 +55,6 @@ _LOG_ACTIVITY = {
     "erased": (99, "Erase Subject"),
     "exported": (3, "Export"),
     "gap": (99, "Gap"),
-    "viewed": (99, "View"),
 }
 
 _KINDS = {

@@ -263,7 +263,7 @@ class SubjectKeys:
 
     def _opened(self) -> sqlite3.Connection:
         with self._errors():
-            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             os.close(os.open(self._file, os.O_CREAT | os.O_RDWR, 0o600))
             connection = sqlite3.connect(
                 self._file, timeout=5, isolation_level=None, check_same_thread=False

@@ -156,7 +156,7 @@ def _new_jwk() -> dict[str, str]:
 
 def _write_new(file: Path, content: bytes) -> None:
     """Complete or not at all, and never over what another process wrote meanwhile."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = file.with_name(f"{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:

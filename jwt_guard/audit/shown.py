@@ -14,10 +14,13 @@ from jwt_guard.audit.privacy import Person, Pseudonyms
 from jwt_guard.audit.text import clean, truncated
 from jwt_guard.principal import Principal
 
-__all__ = ["UNVERIFIED", "Shower", "Showing", "Shown", "own_record"]
+__all__ = ["OWN", "UNVERIFIED", "Shower", "Showing", "Shown", "own_record"]
 
 UNVERIFIED = "unverified"
 """The user of a request whose token was refused: its claims are nobody's word."""
+
+OWN = frozenset({"checkpoint", "rotated", "recovered", "purged", "erased", "exported", "gap"})
+"""The names of records about the log itself."""
 
 _REMEMBERED = 20_000
 _STRANGERS = frozenset({REFUSED, EventName.LOGIN_FAILED.value})

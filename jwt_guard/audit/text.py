@@ -4,13 +4,13 @@ import re
 from functools import lru_cache
 from ipaddress import ip_address, ip_network
 
-__all__ = ["LONGEST", "clean", "device_of", "network_of", "truncated"]
+__all__ = ["LONGEST", "clean", "device_of", "network_of", "printable", "truncated"]
 
 LONGEST = 256
 """How many characters of any one value are kept."""
 
 # A JSON object in base64url begins with eyJ; nothing that people name runs on for 40 characters.
-_TOKEN_LIKE = re.compile(r"eyJ[A-Za-z0-9_-]{6,}[A-Za-z0-9_.~+/=-]*|[A-Za-z0-9_+/=-]{40,}")
+_TOKEN_LIKE = re.compile(r"eyJ[A-Za-z0-9_-]{6,}[A-Za-z0-9_.=-]*|[A-Za-z0-9_=-]{40,}")
 _REDACTED = "[redacted]"
 _VERSION = re.compile(r"[\d._]+")
 _REMEMBERED = 4096
@@ -28,10 +28,15 @@ def clean(text: str) -> str:
 
 @lru_cache(_REMEMBERED)
 def _clean(text: str) -> str:
-    kept = _TOKEN_LIKE.sub(_REDACTED, text)
-    if not kept.isprintable():
-        kept = "".join(_escaped(character) for character in kept)
+    kept = printable(_TOKEN_LIKE.sub(_REDACTED, text))
     return kept if len(kept) <= LONGEST else kept[: LONGEST - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """Text that moves no cursor and begins no line: whatever would is written as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(_escaped(character) for character in text)
 
 
 def _escaped(character: str) -> str:

@@ -8,6 +8,7 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "attack": "Attack an API that is guarded by JSON Web Tokens.",
+    "audit": "Read, verify, judge and tidy the audit log.",
     "check": "Check a configuration: its mistakes, and what it gives away.",
     "demo": "Start the sample applications and send them good and bad requests.",
     "issue": "Issue an access token.",

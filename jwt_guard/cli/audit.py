@@ -1,0 +1,440 @@
+"""`jwt-guard audit`: read, verify, judge and tidy the audit log."""
+
+import csv
+import re
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from functools import update_wrapper
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jwt_guard.audit.building import Builder
+from jwt_guard.audit.chain import Link
+from jwt_guard.audit.file import FileSink
+from jwt_guard.audit.folder import LogFolder
+from jwt_guard.audit.privacy import SubjectKeys, SubjectKeysUnavailable
+from jwt_guard.audit.reading import Entry, Query, entries, newest
+from jwt_guard.audit.seal import Seals, UnusableSealKey
+from jwt_guard.audit.sinks import SinkFailed
+from jwt_guard.audit.text import printable
+from jwt_guard.audit.verifying import Place, Report, verify_file_log
+from jwt_guard.cli.options import BAD, WRONG_USE, as_json, config_option, json_option, say
+from jwt_guard.config import Config
+from jwt_guard.errors import ConfigurationError
+
+__all__ = ["audit"]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_AGO = re.compile(r"(\d{1,6})([smhdw])")
+_FOLLOWING = 0.5
+
+
+@click.group()
+def audit() -> None:
+    """Read, verify, judge and tidy the audit log."""
+
+
+class _Log:
+    """The log that a command is about, and what belongs to it."""
+
+    def __init__(self, config: Config, log: Path) -> None:
+        self.config = config
+        self.path = log
+        self.folder = LogFolder(log)
+
+    @property
+    def builder(self) -> Builder:
+        return Builder(self.config.audit, base=self.config.base, service=self.config.realm)
+
+    def sink(self) -> FileSink:
+        """The file as a sink, to write what befalls the log into it."""
+        for sink in self.builder.sinks():
+            if isinstance(sink, FileSink) and sink.folder.log == self.path:
+                return sink
+        raise _wrong(f"{self.path} is not a sink of the configuration")
+
+    def keys(self) -> SubjectKeys:
+        """The keys of the pseudonyms."""
+        return self.builder.subject_keys()
+
+    def user(self, subject: str, issuer: str | None) -> str:
+        """How a subject stands in the log."""
+        if self.config.audit.privacy.subjects == "plain":
+            return printable(subject)
+        for name in [issuer] if issuer else self.issuers():
+            found = self.keys().lookup(name, subject)
+            if found is not None:
+                return found
+        raise _bad(f"the log knows no subject {printable(subject)}, or it was forgotten")
+
+    def issuers(self) -> list[str]:
+        """The issuers that a subject may belong to, ours first."""
+        own = [self.config.tokens.issuer] if self.config.tokens else []
+        return [*own, *(each.issuer for each in self.config.issuers)]
+
+
+def _wrong(message: str) -> click.exceptions.Exit:
+    click.echo(message, err=True)
+    return click.exceptions.Exit(WRONG_USE)
+
+
+def _bad(message: str) -> click.exceptions.Exit:
+    click.echo(message, err=True)
+    return click.exceptions.Exit(BAD)
+
+
+def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the log that the configuration, or `--log`, names."""
+
+    def command(config: Path, log: Path | None, **rest: Any) -> Any:
+        try:
+            return function(_log(config, log), **rest)
+        except ConfigurationError as error:
+            raise _wrong(str(error)) from None
+        except (OSError, SinkFailed, SubjectKeysUnavailable, UnusableSealKey) as error:
+            raise _bad(str(error)) from None
+
+    which = click.option(
+        "--log",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The log's current file, where the configuration names several.",
+    )
+    return config_option(which(update_wrapper(command, function)))
+
+
+def _log(config: Path, log: Path | None) -> _Log:
+    loaded = Config.load(config)
+    logs = Builder(loaded.audit, base=loaded.base, service=loaded.realm).logs()
+    if log is None and not logs:
+        raise _wrong("the configuration names no file in `[audit]`; give --log FILE")
+    return _Log(loaded, logs[0] if log is None else log)
+
+
+def _moment(ctx: click.Context, option: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    ago = _AGO.fullmatch(value)
+    if ago:
+        return time.time() - int(ago[1]) * _UNITS[ago[2]]
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise click.BadParameter(
+            "write 2026-11-24T10:00:00, or how long ago: 15m, 2h, 3d"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+_FILTERS = (
+    click.option("--since", callback=_moment, help="Not before: ISO 8601 (UTC), or 15m, 2h, 3d."),
+    click.option("--until", callback=_moment, help="Before: as --since."),
+    click.option("--event", "events", multiple=True, help="An event's name; may be repeated."),
+    click.option("--reason", help="The exact reason, as in token_expired."),
+    click.option("--subject", help="A person, by `sub`; looked up in the subjects' keys."),
+    click.option("--issuer", help="The person's issuer, where there are several."),
+    click.option("--user", help="A person, as the log names them."),
+    click.option("--session", help="A session's `sid`; with --subject where there are pseudonyms."),
+    click.option("--address", help="An address, as the log has it."),
+    click.option("--path", help="How the path begins."),
+)
+
+
+def _filtered(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the `Query` that its options make."""
+
+    def command(log: _Log, **rest: Any) -> Any:
+        return function(log, query=_query(log, rest), **rest)
+
+    wrapped = update_wrapper(command, function)
+    for option in reversed(_FILTERS):
+        wrapped = option(wrapped)
+    return wrapped
+
+
+def _query(log: _Log, options: dict[str, Any]) -> Query:
+    taken = {name: options.pop(name) for name in ("since", "until", "reason", "address", "path")}
+    subject, issuer, user = (options.pop(name) for name in ("subject", "issuer", "user"))
+    session = options.pop("session")
+    if subject is not None:
+        user = log.user(subject, issuer)
+        session = session and _digested(log, subject, issuer, session)
+    events = frozenset(options.pop("events"))
+    return Query(**taken, user=user, session=session, events=events)
+
+
+def _digested(log: _Log, subject: str, issuer: str | None, value: str) -> str:
+    if log.config.audit.privacy.subjects == "plain":
+        return value
+    names = [issuer] if issuer else log.issuers()
+    found = (log.keys().digest(name, subject, value) for name in names)
+    return next((each for each in found if each), value)
+
+
+@audit.command()
+@_with_log
+@_filtered
+@json_option
+@click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(1, 100_000))
+@click.option("-f", "--follow", is_flag=True, help="Go on as records come; Ctrl-C ends it.")
+def tail(log: _Log, query: Query, as_json_: bool, lines: int, follow: bool) -> None:
+    """Show the newest records."""
+    bad: list[Place] = []
+    for entry in newest(log.path, query, lines, bad):
+        _show(entry, as_json_)
+    _complain(bad)
+    if follow:
+        _follow(log.path, query, as_json_)
+
+
+def _follow(path: Path, query: Query, as_json_: bool) -> None:
+    """Read on where the log ends; a file that was rotated away is left for the new one."""
+    from jwt_guard.audit.reading import parsed
+
+    inode, place = path.stat().st_ino, path.stat().st_size
+    rest = b""
+    while True:
+        try:
+            now = path.stat()
+        except FileNotFoundError:
+            time.sleep(_FOLLOWING)
+            continue
+        if now.st_ino != inode or now.st_size < place:
+            inode, place, rest = now.st_ino, 0, b""
+        with path.open("rb") as file:
+            file.seek(place)
+            *lines, rest = (rest + file.read(now.st_size - place)).split(b"\n")
+        place = now.st_size
+        for entry in parsed(lines):
+            if query.wants(entry.fact):
+                _show(entry, as_json_)
+        time.sleep(_FOLLOWING)
+
+
+@audit.command()
+@_with_log
+@_filtered
+@json_option
+@click.option("--limit", type=click.IntRange(1), help="How many at most.")
+@click.option("--reveal", is_flag=True, help="Name the people behind the pseudonyms.")
+def search(log: _Log, query: Query, as_json_: bool, limit: int | None, reveal: bool) -> None:
+    """Show all records that match. Exit status 1 when there is none."""
+    bad: list[Place] = []
+    found = 0
+    name = _revealer(log) if reveal else None
+    for entry in _wanted(log, query, bad):
+        _show(entry, as_json_, name)
+        found += 1
+        if limit is not None and found >= limit:
+            break
+    _complain(bad)
+    raise click.exceptions.Exit(0 if found else BAD)
+
+
+def _wanted(log: _Log, query: Query, bad: list[Place]) -> Iterator[Entry]:
+    return (entry for entry in entries(log.path, bad) if query.wants(entry.fact))
+
+
+def _revealer(log: _Log) -> Callable[[str], str]:
+    keys = log.keys()
+
+    def name(user: str) -> str:
+        person = keys.reveal(user)
+        return user if person is None else printable(person)
+
+    return name
+
+
+@audit.command()
+@_with_log
+@json_option
+@click.option(
+    "--public-key",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    help="The keys that you trust, a JWK or a JWK set; those beside the log, when not given.",
+)
+@click.option("--expect", metavar="NUMBER:FINGERPRINT", help="A record that you noted elsewhere.")
+def verify(log: _Log, as_json_: bool, public_key: Path | None, expect: str | None) -> None:
+    """Verify that no record was changed, removed, inserted, reordered or cut off.
+
+    Exit status: 0 when all is as it was written, 1 when not.
+    """
+    seals = Seals.read(public_key or log.folder.public_keys)
+    began = time.perf_counter()
+    report = verify_file_log(log.path, seals, expect=_expected(expect))
+    took = time.perf_counter() - began
+    say(as_json(_report(report)) if as_json_ else _readable(report, took))
+    raise click.exceptions.Exit(0 if report.good else BAD)
+
+
+def _expected(written: str | None) -> Link | None:
+    if written is None:
+        return None
+    number, _, fingerprint = written.partition(":")
+    if not number.isdigit() or len(fingerprint) != 64:
+        raise click.BadParameter("write NUMBER:FINGERPRINT", param_hint="--expect")
+    return Link(int(number), fingerprint.encode())
+
+
+def _report(report: Report) -> dict[str, Any]:
+    return {
+        "ok": report.good,
+        "records": report.records,
+        "parts": report.parts,
+        "checkpoints": report.checkpoints,
+        "purged_through": report.purged_through,
+        "last": {
+            "sequence": report.last.sequence,
+            "fingerprint": report.last.fingerprint.decode("ascii", "replace"),
+        },
+        "problems": [_place(each) for each in report.problems],
+        "notes": [_place(each) for each in report.notes],
+    }
+
+
+def _place(place: Place) -> dict[str, Any]:
+    return {"part": place.part, "line": place.line, "message": place.message}
+
+
+def _readable(report: Report, took: float) -> str:
+    lines = [f"problem  {printable(str(place))}" for place in report.problems]
+    lines += [f"note     {printable(str(place))}" for place in report.notes]
+    verdict = "good" if report.good else "BAD "
+    lines.append(
+        f"{verdict}     {report.records} records in {report.parts} parts, "
+        f"{report.checkpoints} signed checkpoints, {took:.1f} s"
+    )
+    last = report.last.fingerprint.decode("ascii", "replace")
+    lines.append(f"last     {report.last.sequence}:{printable(last[:32] + '…')}")
+    return "\n".join(lines)
+
+
+@audit.command()
+@_with_log
+@json_option
+@click.option("--issuer", help="The person's issuer; all that are known, when not given.")
+@click.argument("subject")
+def forget(log: _Log, as_json_: bool, issuer: str | None, subject: str) -> None:
+    """Destroy the key of SUBJECT: no record can be traced to them any more.
+
+    Exit status: 1 when the subject is not known.
+    """
+    keys, sink = log.keys(), log.sink()
+    forgotten = []
+    for name in [issuer] if issuer else log.issuers():
+        user = keys.forget(name, subject)
+        if user is not None:
+            forgotten.append(user)
+            sink.note("erased", {"user": user})
+    sink.close()
+    if as_json_:
+        say(as_json({"forgotten": forgotten}))
+    else:
+        say("\n".join(f"forgotten {user}" for user in forgotten) or "nobody of that name is known")
+    raise click.exceptions.Exit(0 if forgotten else BAD)
+
+
+@audit.command()
+@_with_log
+@json_option
+@click.option("--before", callback=_moment, help="ISO 8601 (UTC) or an age; else as configured.")
+@click.option("--rotate", is_flag=True, help="Begin a new part first, so that all may go.")
+def purge(log: _Log, as_json_: bool, before: float | None, rotate: bool) -> None:
+    """Delete the parts whose records are all too old; the rest stays verifiable."""
+    days = log.config.audit.file.retention_days
+    if before is None and days is None:
+        raise _wrong("say --before, or set `retention_days` in `[audit.file]`")
+    sink = log.sink()
+    if rotate:
+        sink.rotate()
+    parts = sink.purge(time.time() - (days or 0) * 86_400 if before is None else before)
+    sink.close()
+    names = [part.name for part in parts]
+    say(as_json({"purged": names}) if as_json_ else "\n".join(names) or "nothing is that old")
+
+
+@audit.command()
+@_with_log
+@_filtered
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "csv"]),
+    default="json",
+    show_default=True,
+    help="The records as they stand, or a table.",
+)
+def export(log: _Log, query: Query, form: str) -> None:
+    """Write all records that match to standard output, and the fact of it into the log."""
+    bad: list[Place] = []
+    found = _wanted(log, query, bad)
+    count = _csv(found) if form == "csv" else _lines(found)
+    _complain(bad)
+    sink = log.sink()
+    sink.note("exported", {"records": count, "format": form})
+    sink.close()
+
+
+def _lines(found: Iterable[Entry]) -> int:
+    count = 0
+    for entry in found:
+        click.echo(entry.line.rstrip(b"\n"))
+        count += 1
+    return count
+
+
+_COLUMNS = (
+    "name", "reason", "issuer", "subject", "tenant", "client_id", "session", "token",
+    "address", "agent", "method", "path", "count",
+)  # fmt: skip
+
+
+def _csv(found: Iterable[Entry]) -> int:
+    table, count = csv.writer(sys.stdout), 0
+    table.writerow(("time", *_COLUMNS))
+    for entry in found:
+        count += 1
+        values = (getattr(entry.fact, column) for column in _COLUMNS)
+        table.writerow((_instant(entry.fact.time), *(_cell(value) for value in values)))
+    return count
+
+
+def _cell(value: object) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    text = "" if value is None else printable(str(value))
+    return f"'{text}" if text[:1] in {"=", "+", "-", "@"} else text
+
+
+def _show(entry: Entry, as_json_: bool, name: Callable[[str], str] | None = None) -> None:
+    if as_json_:
+        say(entry.line.decode("utf-8", "replace").rstrip("\n"))
+        return
+    fact = entry.fact
+    user = fact.subject or "-"
+    told = [
+        _instant(fact.time),
+        f"{printable(fact.name):<14}",
+        f"{printable(fact.reason or '-'):<20}",
+        printable(name(user) if name and fact.subject else user),
+        printable(fact.address or "-"),
+        printable(f"{fact.method} {fact.path}") if fact.method else "-",
+        " ".join(
+            f"{printable(str(k))}={printable(str(v))}" for k, v in (fact.detail or {}).items()
+        ),
+        f"x{fact.count}" if fact.count != 1 else "",
+    ]
+    say("  ".join(part for part in told if part))
+
+
+def _instant(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3] + "Z"
+
+
+def _complain(bad: list[Place]) -> None:
+    for place in bad[:10]:
+        click.echo(f"{place}: skipped", err=True)
+    if len(bad) > 10:
+        click.echo(f"{len(bad) - 10} more lines are no records", err=True)
