@@ -6,6 +6,7 @@ may ask for what it needs from outside.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 import msgspec
@@ -57,10 +58,21 @@ def json_reply(status: int, body: Any, *, cache: str = "no-store") -> Reply:
 
 def _jwks(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:
     keys = guard.signing_keys.public_jwks() if guard.signing_keys else {"keys": []}
-    return json_reply(200, keys, cache=_SHARED_FOR)
+    return _shared(view, keys)
     yield  # a generator without a step
 
 
 def _resource_metadata(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:
-    return json_reply(200, guard.resource_metadata(), cache=_SHARED_FOR)
+    return _shared(view, guard.resource_metadata())
     yield  # a generator without a step
+
+
+def _shared(view: RequestView, document: Any) -> Reply:
+    """A public document that caches may keep; 304 for who has it (RFC 9110 section 13.1.2)."""
+    whole = json_reply(200, document, cache=_SHARED_FOR)
+    tag = f'"{sha256(whole.body).hexdigest()[:32]}"'
+    known = ",".join(view.header("if-none-match")).replace("W/", "").split(",")
+    headers = (*whole.headers, ("ETag", tag))
+    if {tag, "*"}.isdisjoint(each.strip() for each in known):
+        return Reply(200, headers, whole.body)
+    return Reply(304, headers)

@@ -48,6 +48,8 @@ def generate_key(algorithm: str = "ES256") -> dict[str, Any]:
     """A new private JWK for one algorithm, its thumbprint as its `kid` (RFC 7638)."""
     known = ALGORITHMS[algorithm]
     key = JWKRegistry.generate_key(known.key_type, _size_or_curve(known), auto_kid=True)
+    if str(key.kid).startswith("-"):
+        return generate_key(algorithm)  # a command line would take such a kid for an option
     return {**key.as_dict(private=True), "alg": algorithm, "use": "sig"}
 
 

@@ -99,7 +99,7 @@ class Watched(Generic[T]):
     def _stamp(self) -> Stamp:
         try:
             found = self._file.stat()
-        except OSError:
+        except (OSError, ValueError):  # the latter for names that no system can hold
             return None
         return found.st_mtime_ns, found.st_size, found.st_ino
 
