@@ -173,7 +173,8 @@ def _response_to(connection: HTTPConnection, refusal: Exception) -> Response:
     if not isinstance(refusal, Refusal) or connection.scope["type"] != "http":
         raise refusal
     reply = reply_to(connection, refusal)
-    response = Response(reply.body, reply.status)
+    body = b"" if connection.scope["method"] == "HEAD" else reply.body
+    response = Response(body, reply.status)
     response.raw_headers = raw_headers(reply)
     return response
 

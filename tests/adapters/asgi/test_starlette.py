@@ -29,7 +29,7 @@ from jwt_guard_asgi.starlette import (
     require,
     routes,
 )
-from tests.adapters.asgi.support import bearer
+from tests.adapters.asgi.support import bearer, http, sent_by
 from tests.support import tokens
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -136,6 +136,17 @@ def test_require_on_handlers(guard: Guard, handler: Any, protect: str) -> None:
         told = [(k.lower(), v) for k, v in reply.headers]
         assert answer.headers.multi_items() == [*told, ("content-length", str(len(reply.body)))]
         assert answer.content == reply.body
+
+
+@pytest.mark.parametrize("handler", [admins_only, admins_only_sync, AdminsOnly], ids=str)
+async def test_head_is_denied_without_a_body(guard: Guard, handler: Any) -> None:
+    """A denied HEAD has the length of GET's body in its header, and no body."""
+    app = Starlette(routes=[Route("/", handler)])
+    scope = http(method="HEAD", token=tokens.mint())
+    start, *bodies = await sent_by(JWTGuardMiddleware(app, guard=guard), scope)
+    length = len(guard.reply(Refusal(Reason.ROLE_MISSING)).body)
+    assert (start["status"], dict(start["headers"])[b"content-length"]) == (403, b"%d" % length)
+    assert b"".join(each["body"] for each in bodies) == b""
 
 
 def test_methods_of_a_class_ask_for_themselves(guard: Guard) -> None:
