@@ -1,6 +1,6 @@
 """From a configuration to the parts that a guard holds; all that cannot be built is reported."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from jwt_guard.audit.observer import Observer
@@ -10,17 +10,20 @@ from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.keys.sources import key_source, own_keys
-from jwt_guard.stores.opening import UnusableStore, open_store
-from jwt_guard.stores.protocol import Store
+from jwt_guard.stores.opening import open_store
+from jwt_guard.stores.protocol import Store, UnusableStore
 from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.directory import IssuerDirectory
-from jwt_guard.tokens.profiles import PROFILES, RFC9068, ClaimPath, Profile
+from jwt_guard.tokens.presets import PROFILES
+from jwt_guard.tokens.profiles import RFC9068, ClaimPath, Profile
 from jwt_guard.tokens.verifier import TrustedIssuer
 
 __all__ = ["IssuerResolver", "assembled", "issuer_directory", "opened_store"]
 
 IssuerResolver = Callable[[str], Mapping[str, Any] | IssuerConfig | None]
 """From an `iss` to what a table of `[[issuers]]` would say of it; None for a stranger."""
+
+_AUDIENCE = "{audience}"
 
 _OWN_ALGORITHMS = frozenset(ALGORITHMS)
 """Each of our own keys serves the one algorithm that it was made for, so that this is no choice."""
@@ -168,8 +171,27 @@ def _rules(
         max_age=config.max_token_age,
         clients=clients,
         client_subjects=client_subjects,
-        roles=tuple(ClaimPath(path) for path in config.roles.claims or profile.roles),
+        roles=_role_paths(config.roles.claims or profile.roles, audiences),
         scopes=tuple(ClaimPath(path) for path in profile.scopes),
         permissions=tuple(ClaimPath(path) for path in profile.permissions),
         tenant=ClaimPath(tenant) if tenant else None,
     )
+
+
+def _role_paths(
+    paths: Iterable[str | tuple[str, ...]], audiences: Iterable[str]
+) -> tuple[ClaimPath, ...]:
+    """The places of roles, those of one audience's own roles for each of ours."""
+    return tuple(
+        ClaimPath(each) for path in paths for each in dict.fromkeys(_of_audiences(path, audiences))
+    )
+
+
+def _of_audiences(
+    path: str | tuple[str, ...], audiences: Iterable[str]
+) -> Iterator[str | tuple[str, ...]]:
+    if isinstance(path, str) or _AUDIENCE not in path:
+        yield path
+        return
+    for audience in sorted(audiences):
+        yield tuple(audience if step == _AUDIENCE else step for step in path)

@@ -19,7 +19,7 @@ from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
 from jwt_guard.principal import Principal
 from jwt_guard.sessions.refresh_token import birth_of
-from jwt_guard.stores.protocol import FOREVER, Store
+from jwt_guard.stores.protocol import FOREVER, Store, cut_off_key
 
 __all__ = ["Keeping", "Revocations", "milliseconds"]
 
@@ -94,22 +94,21 @@ class Revocations:
         if self.store.has_no_cut_offs:
             return
         try:
-            latest = yield from self.store.latest_cut_off(_keys_of(principal))
+            birth = self._own_birth(principal)
+            latest = yield from self.store.latest_cut_off(_keys_of(principal, birth))
         except Refusal:
             if not self.fail_open:
                 raise
             _logger.warning("revocation was not looked up: the store does not answer")
             return
-        if latest is not None and self._birth(principal) <= latest:
+        if latest is not None and (_issued(principal) if birth is None else birth) <= latest:
             raise Refusal(Reason.TOKEN_REVOKED)
 
-    def _birth(self, principal: Principal) -> int:
-        """The session's birth if it is ours, else `iat`; without either it is as old as can be."""
-        if principal.issuer == self.issuer and principal.session_id is not None:
-            birth = birth_of(principal.session_id)
-            if birth is not None:
-                return birth
-        return 0 if principal.issued_at is None else milliseconds(principal.issued_at)
+    def _own_birth(self, principal: Principal) -> int | None:
+        """The birth of the session, if it is one of ours."""
+        if principal.issuer != self.issuer or principal.session_id is None:
+            return None
+        return birth_of(principal.session_id)
 
     def birth(self, subject: str, tenant: str | None) -> Flow[int]:
         """The birth of a new session of ours: now, but after every cut-off that would apply.
@@ -174,12 +173,12 @@ class Revocations:
     def end(self, sid: str, *, issuer: str | None = None, reason: str) -> Flow[bool]:
         """As `revoke_session`, without telling anybody."""
         name, now = self._issuer(issuer), self._now()
-        key = _key("session", name, sid)
         if name != self.issuer or birth_of(sid) is None:
-            yield from self._cut(key, FOREVER, now + milliseconds(self._keeping.sessions))
+            until = now + milliseconds(self._keeping.sessions)
+            yield from self._cut(_key("session", name, sid), FOREVER, until)
             return False
         until = now + milliseconds(self._keeping.tokens)
-        ended = yield from self.store.end(sid, at=now, reason=reason, key=key, until=until)
+        ended = yield from self.store.end(sid, at=now, reason=reason, until=until)
         return ended
 
     def revoke_subject(self, subject: str, *, issuer: str | None = None) -> Flow[None]:
@@ -254,13 +253,18 @@ class Revocations:
         return f"Revocations({self.store!r})"
 
 
-def _keys_of(principal: Principal) -> list[str]:
-    issuer = principal.issuer
+def _issued(principal: Principal) -> int:
+    """The `iat`; without one a token is as old as can be."""
+    return 0 if principal.issued_at is None else milliseconds(principal.issued_at)
+
+
+def _keys_of(principal: Principal, own_birth: int | None) -> list[str]:
+    issuer, sid = principal.issuer, principal.session_id
     keys = [_EVERYTHING, _key("subject", issuer, principal.subject)]
     if principal.token_id is not None:
         keys.append(_key("token", issuer, principal.token_id))
-    if principal.session_id is not None:
-        keys.append(_key("session", issuer, principal.session_id))
+    if sid is not None:
+        keys.append(_key("session", issuer, sid) if own_birth is None else cut_off_key(sid))
     if principal.tenant is not None:
         keys.append(_key("tenant", principal.tenant))
     return keys

@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from threading import Lock
 
 from jwt_guard.flow import Flow
-from jwt_guard.stores.protocol import FOREVER, Session, changeable
+from jwt_guard.stores.protocol import FOREVER, Session, changeable, cut_off_key
 
 __all__ = ["MemoryStore"]
 
@@ -73,10 +73,10 @@ class MemoryStore:
         return True
         yield  # a generator without a step
 
-    def end(self, sid: str, *, at: int, reason: str, key: str, until: int) -> Flow[bool]:
+    def end(self, sid: str, *, at: int, reason: str, until: int) -> Flow[bool]:
         """See `Store`."""
         with self._lock:
-            self._cut(key, FOREVER, until)
+            self._cut(cut_off_key(sid), FOREVER, until)
             kept = self._sessions.get(sid)
             if kept is None or kept.ended_at is not None:
                 return False

@@ -4,13 +4,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from jwt_guard.stores.memory import MemoryStore
-from jwt_guard.stores.protocol import Store
+from jwt_guard.stores.protocol import Store, UnusableStore
 
-__all__ = ["UnusableStore", "open_store"]
-
-
-class UnusableStore(Exception):
-    """A URL that no store can be opened by. The text says why, without the URL: it has passwords."""
+__all__ = ["open_store"]
 
 
 def open_store(url: str, base: Path, *, timeout: float) -> Store:

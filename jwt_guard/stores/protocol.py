@@ -12,7 +12,15 @@ from typing import Any, Protocol
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
 
-__all__ = ["FOREVER", "Session", "Store", "changeable", "unavailable"]
+__all__ = [
+    "FOREVER",
+    "Session",
+    "Store",
+    "UnusableStore",
+    "changeable",
+    "cut_off_key",
+    "unavailable",
+]
 
 FOREVER = 2**53 - 1
 """A cut-off that no token comes after: what is cut off never comes back. Lua can still count it."""
@@ -135,14 +143,13 @@ class Store(Protocol):
         """Put the changeable fields in place, if the session is as it was seen; else False."""
         ...
 
-    def end(self, sid: str, *, at: int, reason: str, key: str, until: int) -> Flow[bool]:
-        """End a session and cut off its access tokens for ever, in one step.
+    def end(self, sid: str, *, at: int, reason: str, until: int) -> Flow[bool]:
+        """End a session and cut off its access tokens for ever (`cut_off_key`), in one step.
 
         Args:
             sid: the session.
             at: now.
             reason: why, a short code.
-            key: the key of its cut-off.
             until: when nobody can ask for the cut-off any more.
 
         Returns:
@@ -193,6 +200,15 @@ class Store(Protocol):
     async def aclose(self) -> None:
         """Close what was opened on the running event loop, and all else."""
         ...
+
+
+def cut_off_key(sid: str) -> str:
+    """The key of the cut-off of one of our own sessions; stores keep it beside the session."""
+    return f"s.{sid}"
+
+
+class UnusableStore(Exception):
+    """A URL that no store can be opened by. The text says why, without the URL and its password."""
 
 
 _logger = logging.getLogger("jwt_guard.stores")
