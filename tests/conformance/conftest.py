@@ -111,9 +111,10 @@ def clock() -> Iterator[Clock]:
 Variant = tuple[str, str, int]
 
 
-def _variants(protects: Sequence[str]) -> list[Any]:
+def _variants(protects: Sequence[str], *, unison: bool = True) -> list[Any]:
     variants = [(name, protects[0], 1000) for name in MAKERS]
-    variants += [("unison", protect, size) for protect in protects for size in (1000, 0)]
+    if unison:
+        variants += [("unison", protect, size) for protect in protects for size in (1000, 0)]
     return [
         pytest.param(variant, id=f"{variant[0]}-{variant[1]}{'' if variant[2] else '-uncached'}")
         for variant in variants
@@ -145,4 +146,10 @@ def strict(request: pytest.FixtureRequest, make_client: Any) -> Iterator[Api]:
 @pytest.fixture(params=_variants(["marked"]))
 def lenient(request: pytest.FixtureRequest, make_client: Any) -> Iterator[Api]:
     """As `api`, where only routes are protected that say so."""
+    yield from _api(request.param, make_client)
+
+
+@pytest.fixture(params=_variants(["marked"], unison=False))
+def alone(request: pytest.FixtureRequest, make_client: Any) -> Iterator[Api]:
+    """As `lenient`, but never in unison: for what routers are free to see in different ways."""
     yield from _api(request.param, make_client)

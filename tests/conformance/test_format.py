@@ -132,7 +132,7 @@ def test_E10_odd_values_in_the_claims(api: Api, name: str) -> None:
         is_plain = isinstance(value, str) and name in {"sub", "jti", "sid", "acr"}
         is_past = name in {"nbf", "iat"} and type(value) in (int, float)
         if (is_plain and (value or name != "sub")) or is_past:
-            served(response, value if name == "sub" else "ada")
+            served(response, str(value) if name == "sub" else "ada")
         else:
             refused(response)
 

@@ -55,6 +55,7 @@ def test_A4_signature_missing(api: Api) -> None:
         f".{PAYLOAD}.{SIGNATURE}",
         f"{TOKEN}.{TOKEN}",
     ],
+    ids=lambda token: "token",
 )
 def test_A5_segments_missing_or_extra(api: Api, token: str) -> None:
     """A signed token has three."""
@@ -88,6 +89,7 @@ def test_A7_none_with_the_old_signature(api: Api, alg: dict[str, object]) -> Non
         f"{HEADER}.AA.{SIGNATURE}",
         f"{TOKEN}%00",
     ],
+    ids=lambda token: "token",
 )
 def test_A8_null_bytes(api: Api, token: str) -> None:
     """Appended to, or instead of, signature or payload."""
@@ -144,6 +146,7 @@ def test_A13_rsa_signatures_of_another_length(api: Api, algorithm: str, first: b
         f"{HEADER}.{PAYLOAD}+.{SIGNATURE}",
         f"{HEADER}.{PAYLOAD}/.{SIGNATURE}",
     ],
+    ids=lambda token: "token",
 )
 def test_A14_other_spellings(api: Api, token: str) -> None:
     """Padding, junk, the other alphabet: a token has one spelling (CVE-2026-102269)."""

@@ -44,7 +44,8 @@ class StarletteClient(AsgiClient):
 
         async def handler(request: Request) -> Response:
             body = self.application.answer(route, current_principal(request))
-            return Response(body, media_type="application/json")
+            shown = b"" if request.method == "HEAD" else body
+            return Response(shown, media_type="application/json")
 
         return handler
 
