@@ -11,10 +11,13 @@ from pathlib import Path
 
 import httpx2
 
-__all__ = ["FRAMEWORKS", "RunningApp", "running_apps"]
+__all__ = ["EVERYWHERE", "FRAMEWORKS", "RunningApp", "running_apps"]
 
 FRAMEWORKS = ("starlette", "flask", "django")
 """The frameworks that the tour compares."""
+
+EVERYWHERE = ("starlette", "fastapi", "flask", "django", "django-asgi")
+"""Every way in which the sample applications can be served."""
 
 _PATIENCE = 30.0
 _GRACE = 10.0
@@ -52,8 +55,9 @@ def running_apps(
 @contextmanager
 def _process(name: str, config: Path) -> Generator[tuple[subprocess.Popen[bytes], str]]:
     port = _free_port()
-    command = [sys.executable, "-m", f"sample_apps.{name}_app"]
-    command += ["--port", str(port), "--config", str(config)]
+    framework, _, mode = name.partition("-")
+    command = [sys.executable, "-m", f"sample_apps.{framework}_app"]
+    command += ["--port", str(port), "--config", str(config), *([f"--{mode}"] if mode else [])]
     root = Path(__file__).resolve().parent.parent
     process = subprocess.Popen(  # noqa: S603 - our own module, no shell
         command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

@@ -35,7 +35,7 @@ class Throttle:
     window: int = 300
     per_pair: int = 10
     per_account: int = 100
-    per_address: int = 100
+    per_address: int = 1000
 
     def attempt(self, account: str, address: str | None, now: float) -> Flow[None]:
         """Count one more attempt.
