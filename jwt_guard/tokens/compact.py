@@ -177,6 +177,8 @@ def parse_header(segment: bytes) -> Header:
     for name, wanted in _TYPES.items():
         if name in members and type(members[name]) is not wanted:
             _refuse(name)
+    if any(type(certificate) is not str for certificate in members.get("x5c", ())):
+        _refuse("x5c")
     for name in _UNSUPPORTED:
         if name in members:
             _refuse(name)
