@@ -96,13 +96,14 @@ class TokenIssuer:
             ValueError: `claims`, or the application's hook, gives one that is decided here.
         """
         roles = list(roles)
-        lifetime = lifetime or self.lifetimes.of(client_id, roles, tenant).access
+        if lifetime is None:
+            lifetime = self.lifetimes.of(client_id, roles, tenant).access
         now = int(self._clock())
         body: dict[str, Any] = {
             "iss": self.issuer,
             "sub": subject,
             "aud": self.audience[0] if len(self.audience) == 1 else list(self.audience),
-            "exp": now + int(self.lifetime if lifetime is None else lifetime),
+            "exp": now + int(lifetime),
             "iat": now,
             "jti": secrets.token_urlsafe(16),
             "client_id": client_id,

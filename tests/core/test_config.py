@@ -79,7 +79,7 @@ def test_keys_of_a_file_stand_relative_to_it(file: Path, monkeypatch: pytest.Mon
         ("JWT_GUARD__CACHE__SIZE", "0", lambda c: c.cache.size == 0),
         ("JWT_GUARD__REALM", "inner", lambda c: c.realm == "inner"),
         ("JWT_GUARD__LEEWAY", "5", lambda c: c.leeway == 5.0),
-        ("JWT_GUARD__COOKIES__ENABLED", "true", lambda c: c.cookies.enabled is True),
+        ("JWT_GUARD__ISSUERS_IN_CODE", "true", lambda c: c.issuers_in_code is True),
         ("JWT_GUARD__ROUTES__PUBLIC", '["/health"]', lambda c: c.routes.public == ("/health",)),
         ("JWT_GUARD__AUDIENCE", "a b", lambda c: c.audience == ("a b",)),
     ],
