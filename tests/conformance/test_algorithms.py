@@ -1,7 +1,5 @@
 """Group B: what a stranger does to the algorithm."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import hmac
 import json
 

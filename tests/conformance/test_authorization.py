@@ -1,7 +1,5 @@
 """Who may do what: roles, scopes, tenants, step-up, optional callers, several guards."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import pytest
 
 from jwt_guard import Guard

@@ -1,7 +1,5 @@
 """Group F: what tokens may say, and what comes of it."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import json
 from typing import Any
 

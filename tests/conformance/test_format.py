@@ -1,7 +1,5 @@
 """Group E: what a stranger does to header, format and encoding."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import json
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Group J: what a stranger sends to exhaust us."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import json
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Group A: what a stranger does to a signature."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import json
 
 import pytest

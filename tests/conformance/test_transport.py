@@ -1,7 +1,5 @@
 """Group H: where a token travels, and under which path and method."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import logging
 
 import pytest

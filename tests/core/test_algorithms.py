@@ -4,8 +4,6 @@ The differential half: what joserfc and PyJWT accept as valid, we accept with th
 other half mutates real signatures in the ways that have broken verifiers before.
 """
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import hmac
 import json
 import warnings

@@ -1,7 +1,5 @@
 """The guard's decisions: who sent a request, may they, and who is told."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import logging
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The same request reads the same under ASGI and WSGI, and the same refusal answers the same."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import json
 import re
 from typing import Any

@@ -1,7 +1,5 @@
 """Keys come in from every form users have them in, and none that is weak or ambiguous stays."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import json
 from pathlib import Path
 from typing import Any

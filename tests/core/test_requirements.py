@@ -1,7 +1,5 @@
 """What a route asks of its caller, alone and combined."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import itertools
 import json
 from typing import Any

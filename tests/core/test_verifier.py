@@ -1,7 +1,5 @@
 """From a token to its caller, or to the one reason why not; with and without the cache."""
 
-# ruff: noqa: N802 - the ids of the attack playbook stand in the names as they are
-
 import copy
 import json
 import pickle
