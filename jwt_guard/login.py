@@ -157,7 +157,7 @@ class _Login:
             )
             yield from tell(guard.observers, failed)
             raise Refusal(Reason.CREDENTIALS_WRONG)
-        yield from throttle.succeeded(name, view.client)
+        yield from throttle.succeeded(name, view.client, guard.clock())
         subject = Occurrence(name=EventName.LOGIN, subject=identity.subject, view=view)
         yield from tell(guard.observers, subject)
         return identity

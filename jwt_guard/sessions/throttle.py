@@ -27,7 +27,7 @@ class Throttle:
         window: how long a count lasts, in seconds.
         per_pair: attempts at one account from one address.
         per_account: attempts at one account.
-        per_address: attempts from one address.
+        per_address: attempts from one address that were wrong.
     """
 
     store: Store
@@ -35,34 +35,42 @@ class Throttle:
     window: int = 300
     per_pair: int = 10
     per_account: int = 100
-    per_address: int = 1000
+    per_address: int = 100
 
     def attempt(self, account: str, address: str | None, now: float) -> Flow[None]:
-        """Count one more attempt.
+        """Count one more attempt, before it is known whether it is right.
 
         Raises:
             Refusal: `throttled`, with the seconds until a new count begins, when it is one too
                 many; whether the account exists does not matter.
         """
-        for kind, name, most in self._counts(account, address or ""):
-            key = self._key(kind, name)
-            count = yield from self.store.tally(
-                key, now=int(now * _MILLISECONDS), until=int((now + self.window) * _MILLISECONDS)
-            )
+        for key, most in self._counts(account, address):
+            count = yield from self._tally(key, now, 1)
             if count > most:
                 raise Refusal(Reason.THROTTLED, retry_after=self.window)
 
-    def succeeded(self, account: str, address: str | None) -> Flow[None]:
-        """Begin the account's counts anew: its owner knows the password."""
-        for kind, name, _ in self._counts(account, address or "")[:2]:
-            yield from self.store.forget(self._key(kind, name))
+    def succeeded(self, account: str, address: str | None, now: float) -> Flow[None]:
+        """Begin the account's counts anew, and take the attempt back from the address's.
 
-    def _counts(self, account: str, address: str) -> tuple[tuple[str, str, int], ...]:
+        The address's own count goes on: else whoever has one account could try all the others.
+        """
+        (pair, _), (all_of_account, _), (all_of_address, _) = self._counts(account, address)
+        yield from self.store.forget(pair)
+        yield from self.store.forget(all_of_account)
+        yield from self._tally(all_of_address, now, -1)
+
+    def _counts(self, account: str, address: str | None) -> tuple[tuple[str, int], ...]:
+        """What is counted, and how many may be."""
         return (
-            ("pair", f"{address}\x00{account}", self.per_pair),
-            ("account", account, self.per_account),
-            ("address", address, self.per_address),
+            (self._key("pair", f"{address}\x00{account}"), self.per_pair),
+            (self._key("account", account), self.per_account),
+            (self._key("address", address or ""), self.per_address),
         )
+
+    def _tally(self, key: str, now: float, by: int) -> Flow[int]:
+        until = int((now + self.window) * _MILLISECONDS)
+        count = yield from self.store.tally(key, now=int(now * _MILLISECONDS), until=until, by=by)
+        return count
 
     def _key(self, kind: str, name: str) -> str:
         digest = hmac.new(self.key, name.encode("utf-8", "surrogatepass"), sha256).hexdigest()

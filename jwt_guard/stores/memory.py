@@ -111,7 +111,7 @@ class MemoryStore:
             self._cut_off_ends[key] = until
             self._cut_off_order.add(key, until)
 
-    def tally(self, key: str, *, now: int, until: int) -> Flow[int]:
+    def tally(self, key: str, *, now: int, until: int, by: int = 1) -> Flow[int]:
         """See `Store`. Drops two expired counts for each new one, so that they cannot pile up."""
         with self._lock:
             count, ends = self._tallies.get(key, (0, 0))
@@ -119,8 +119,8 @@ class MemoryStore:
                 count, ends = 0, until
                 self._tally_order.add(key, until)
                 self._drop_tallies(now, 2)
-            self._tallies[key] = (count + 1, ends)
-        return count + 1
+            self._tallies[key] = (count + by, ends)
+        return count + by
         yield  # a generator without a step
 
     def _drop_tallies(self, now: int, limit: int) -> int:

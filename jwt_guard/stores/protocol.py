@@ -175,13 +175,14 @@ class Store(Protocol):
         """
         ...
 
-    def tally(self, key: str, *, now: int, until: int) -> Flow[int]:
+    def tally(self, key: str, *, now: int, until: int, by: int = 1) -> Flow[int]:
         """Count one more of something; 1 says that it is the first.
 
         Args:
             key: what is counted.
             now: the present.
             until: when the count begins anew; taken from the first that is counted.
+            by: how many are counted; -1 takes back one that was counted.
         """
         ...
 

@@ -164,9 +164,9 @@ class SqlStore:
         """See `Store`."""
         return self._work(_nothing, cut(self._dialect, key, at, until))
 
-    def tally(self, key: str, *, now: int, until: int) -> Flow[int]:
+    def tally(self, key: str, *, now: int, until: int, by: int = 1) -> Flow[int]:
         """See `Store`."""
-        counted = count(self._dialect, key, now, until)
+        counted = count(self._dialect, key, now, until, by)
         return self._work(lambda results: int(results[0].scalar_one()), counted)
 
     def forget(self, key: str) -> Flow[None]:

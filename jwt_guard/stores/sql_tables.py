@@ -113,18 +113,18 @@ def cut(dialect: str, key: str, at: int, until: int) -> Executable:
     return statement
 
 
-def count(dialect: str, key: str, now: int, until: int) -> Executable:
-    """Count one more, and return the count."""
+def count(dialect: str, key: str, now: int, until: int, by: int) -> Executable:
+    """Count so many more, and return the count."""
 
     def changes(came: Any) -> dict[str, Any]:
         old = TALLIES.c
         over = old.until <= now
         return {
-            "count": case((over, 1), else_=old["count"] + 1),
+            "count": case((over, by), else_=old["count"] + by),
             "until": case((over, came.until), else_=old.until),
         }
 
-    values = {"key": key, "count": 1, "until": until}
+    values = {"key": key, "count": by, "until": until}
     upsert = _upsert(dialect, TALLIES, values, changes)
     statement: Executable = upsert.returning(TALLIES.c["count"])
     return statement

@@ -226,9 +226,9 @@ class ValkeyStore:
         """See `Store`."""
         return self._do(_nothing, _script(CUT, [self._key("cut", key)], at, until))
 
-    def tally(self, key: str, *, now: int, until: int) -> Flow[int]:
+    def tally(self, key: str, *, now: int, until: int, by: int = 1) -> Flow[int]:
         """See `Store`."""
-        counted = _script(TALLY, [self._key("tally", key)], now, until)
+        counted = _script(TALLY, [self._key("tally", key)], now, until, by)
         return self._do(lambda found: int(found[0]), counted)
 
     def forget(self, key: str) -> Flow[None]:

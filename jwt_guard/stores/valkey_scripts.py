@@ -65,6 +65,6 @@ if not ends or tonumber(ends) <= tonumber(ARGV[1]) then
   redis.call('HSET', KEYS[1], 'count', 0, 'until', ARGV[2])
   redis.call('PEXPIREAT', KEYS[1], ARGV[2])
 end
-return redis.call('HINCRBY', KEYS[1], 'count', 1)
+return redis.call('HINCRBY', KEYS[1], 'count', ARGV[3])
 """
-"""KEYS: the count. ARGV: now, when a count that begins now ends."""
+"""KEYS: the count. ARGV: now, when a count that begins now ends, by how many."""
