@@ -326,8 +326,12 @@ class FileSink:
         )
 
     def _rotated(self, head: Head) -> Head:
-        first = sequence_of(os.pread(self._log, 256, 0), self._encoder.openings) or 1
-        name = self.folder.rotated_name(first, head.opened)
+        if not head.size:
+            return head
+        first = sequence_of(os.pread(self._log, 256, 0), self._encoder.openings)
+        name = self.folder.rotated_name(head.sequence if first is None else first, head.opened)
+        if name.exists():
+            raise FileExistsError(f"{name} is there already")
         self._append(head, [self._own("rotated", {"part": name.name})], checkpoint=True)
         self.folder.log.rename(name)
         head = self._new_part(self._head or head)
