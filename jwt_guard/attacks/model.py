@@ -93,7 +93,7 @@ class Need(Enum):
     CLIENT_BOUND = "one intended client (--policy client-bound) and the signing key"
     DEVICE_BOUND = "device-bound sessions (--policy device-bound) and a refresh route"
     ACCOUNT_CHANGE = "a way to change the account (--disable)"
-    PROVIDER = "control of the issuer's key set (--provider)"
+    PROVIDER = "control of the issuer's key set (white-box only: test with a stand-in provider)"
     WHITE_BOX = "the target's configuration (white-box only: use `jwt-guard check`)"
 
 

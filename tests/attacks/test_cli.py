@@ -1,0 +1,161 @@
+"""The command, against a real server on this machine."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+import uvicorn
+from click.testing import CliRunner, Result
+
+from jwt_guard.cli.attack import attack
+from tests.attacks.vulnerable.base import SoundServer
+from tests.attacks.vulnerable.key_source import CommonSecret
+from tests.attacks.vulnerable.login import LoginServer
+from tests.attacks.vulnerable.setting import LOGIN, plan_for
+from tests.attacks.vulnerable.signature import NoneAccepted
+
+Run = Callable[..., Result]
+
+
+@contextmanager
+def _serving(app: SoundServer) -> Iterator[str]:
+    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(5)
+
+
+def _attack(url: str, *options: str) -> Result:
+    return CliRunner().invoke(attack, [url, "--rate", "2000", *options])
+
+
+def test_a_hole_gives_exit_status_1_and_is_explained() -> None:
+    """The finding names what was sent, what came back and how to fix it; no token is shown."""
+    server = NoneAccepted()
+    token = server.issue()
+    with _serving(server) as url:
+        result = _attack(f"{url}/me", "--token", token, "--only", "A", "--public-path", "/public")
+    assert result.exit_code == 1
+    for words in ("CRITICAL A6", "Proves", "allow-list", '"alg": "none"', "RFC 8725bis 3.2"):
+        assert words in result.stdout
+    assert token.split(".")[1] not in result.output
+    assert token.split(".")[2] not in result.output
+
+
+def test_a_safe_target_gives_exit_status_0(tmp_path: Path) -> None:
+    """The whole catalogue with keys and routes, over the network."""
+    server = LoginServer()
+    plan = plan_for(server)
+    key, login = tmp_path / "key.json", tmp_path / "login.json"
+    key.write_text(plan.signing_key or "")
+    login.write_text(LOGIN)
+    options = ["--token", plan.token, "--signing-key", str(key), "--leeway", "0"]
+    options += ["--login", "/auth/login", "--login-body", str(login), "--refresh", "/auth/refresh"]
+    options += ["--logout", "/auth/logout", "--logout-everywhere", "/auth/logout-everywhere"]
+    options += ["--disable", "/account/disable", "--role-route", "/reports"]
+    options += ["--tenant-route", "/tenants/globex/invoices", "--public-path", "/public"]
+    with _serving(server) as url:
+        result = _attack(f"{url}/me", *options, "--fail-on", "info", "--json")
+    report = json.loads(result.stdout)
+    assert report["trouble"] is None
+    assert [r["id"] for r in report["results"] if r["verdict"] == "vulnerable"] == []
+    assert report["counts"]["safe"] > 100
+    assert result.exit_code == 0
+
+
+def test_reports_are_written(tmp_path: Path) -> None:
+    """SARIF, JUnit and HTML hold the finding and no token."""
+    server = CommonSecret()
+    token = server.issue()
+    paths = {name: tmp_path / f"report.{name}" for name in ("sarif", "junit", "html")}
+    options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
+    with _serving(server) as url:
+        result = _attack(f"{url}/me", "--token", token, "--only", "C", *options)
+    assert result.exit_code == 1
+    texts = {name: path.read_text() for name, path in paths.items()}
+    sarif = json.loads(texts["sarif"])["runs"][0]
+    assert {r["ruleId"] for r in sarif["results"]} == {"C1", "C4"}
+    rules = sarif["tool"]["driver"]["rules"]
+    assert all(rules[r["ruleIndex"]]["id"] == r["ruleId"] for r in sarif["results"])
+    junit = ET.fromstring(texts["junit"])
+    assert len(junit.findall(".//failure")) == 2
+    assert "<!doctype html>" in texts["html"]
+    assert "src=" not in texts["html"]
+    assert "<script" not in texts["html"]
+    assert not any(token.split(".")[2] in text for text in texts.values())
+
+
+def test_nothing_is_drawn_in_a_pipe() -> None:
+    """Progress belongs on a terminal."""
+    server = SoundServer()
+    with _serving(server) as url:
+        result = _attack(f"{url}/me", "--token", server.issue(), "--only", "A6", "--json")
+    assert result.stderr == ""
+    assert json.loads(result.stdout)["counts"]["safe"] == 1
+
+
+def test_other_machines_need_the_owners_word() -> None:
+    """No request leaves for a host that the user has not claimed by its name."""
+    token = SoundServer().issue()
+    for options in ((), ("--i-own-this-host", "other.example")):
+        result = _attack("https://api.example/me", "--token", token, *options)
+        assert result.exit_code == 2
+        assert "--i-own-this-host api.example" in result.output
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1.evil.example", "localhost.evil.example", "127.1x"])
+def test_names_that_only_look_like_this_machine(host: str) -> None:
+    """They are another machine's."""
+    result = _attack(f"http://{host}/me", "--token", SoundServer().issue())
+    assert "is another machine" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--only", "Z9"), "no attack or group is called Z9"),
+        (("--login", "auth/login"), "starts with a slash"),
+        (("--header", "nonsense"), "NAME: VALUE"),
+        (("--signing-key", "/nonexistent"), "cannot read"),
+        (("--callback", "nowhere"), "HOST:PORT"),
+        (("--jwks", "/nonexistent"), "cannot read"),
+    ],
+)
+def test_wrong_use_gives_exit_status_2(options: tuple[str, str], words: str) -> None:
+    """The mistake is named and nothing is sent."""
+    result = _attack("http://127.0.0.1:9/me", "--token", SoundServer().issue(), *options)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
+def test_an_unreachable_target_gives_exit_status_2() -> None:
+    """Could not test is not safe."""
+    result = _attack("http://127.0.0.1:9/me", "--token", SoundServer().issue(), "--only", "A")
+    assert result.exit_code == 2
+    assert "Could not test: the target is not reachable" in result.output
+
+
+def test_the_least_severity_that_fails_can_be_chosen(tmp_path: Path) -> None:
+    """A word list of the user's own finds the secret; only what is as bad as told fails."""
+    server = CommonSecret()
+    words = tmp_path / "words"
+    words.write_bytes(b"secret\n\xff\xfe\n")
+    options = ("--token", server.issue(), "--only", "C1", "--wordlist", str(words))
+    with _serving(server) as url:
+        assert _attack(f"{url}/me", *options, "--fail-on", "critical").exit_code == 1
+        assert _attack(f"{url}/me", "--token", server.issue(), "--only", "A1").exit_code == 0
