@@ -36,7 +36,7 @@ from jwt_guard.settings import (
     table,
     text,
 )
-from jwt_guard.tokens.profiles import PROFILES
+from jwt_guard.tokens.presets import PROFILES
 
 __all__ = [
     "AuditConfig",
@@ -404,7 +404,13 @@ class Config:
     base: Path = field(default=Path())
 
     @classmethod
-    def load(cls, source: "Source", *, environ: Mapping[str, str] | None = None) -> "Config":
+    def load(
+        cls,
+        source: "Source",
+        *,
+        environ: Mapping[str, str] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> "Config":
         """Read a configuration.
 
         Args:
@@ -412,6 +418,7 @@ class Config:
                 mapping with the same keys, or a `Config`, which is answered as it is.
             environ: variables that overrule a file, `JWT_GUARD__SECTION__KEY`; the process's
                 own by default. A mapping is taken as it stands.
+            defaults: whole tables that stand where a file has none of that name.
 
         Raises:
             ConfigurationError: with every mistake that it holds.
@@ -422,7 +429,7 @@ class Config:
             return cls._read(source, Path.cwd())
         file = Path(source)
         raw = _overruled(_parsed(file), os.environ if environ is None else environ)
-        return cls._read(raw, file.resolve().parent)
+        return cls._read({**(defaults or {}), **raw}, file.resolve().parent)
 
     @classmethod
     def _read(cls, raw: Mapping[str, Any], base: Path) -> "Config":

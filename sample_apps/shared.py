@@ -6,15 +6,12 @@ what each route needs, and answers with the bodies that the functions here make.
 
 import argparse
 import sys
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from jwt_guard import Config, Principal, Requirement, fresh, role, scope, tenant
-from jwt_guard.config import CookiesConfig, TokensConfig
 from jwt_guard.endpoints import Endpoint, well_known
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.login import Identity, login_endpoints
@@ -46,7 +43,7 @@ Body = dict[str, Any]
 """An answer's body, as JSON types."""
 
 ISSUER = "https://sample.jwt-guard.example"
-"""Our own `iss`, unless a configuration file knows an issuer of that name."""
+"""Our own `iss`, unless a configuration file has tokens of its own."""
 
 AUDIENCE = "https://api.sample.jwt-guard.example"
 """Whom tokens are for, unless a configuration file says otherwise."""
@@ -111,7 +108,7 @@ def default_config() -> dict[str, Any]:
         "audience": AUDIENCE,
         "roles": {"hierarchy": {name: list(below) for name, below in HIERARCHY.items()}},
         "routes": {"protect": "all"},
-        "tokens": {"issuer": ISSUER, "signing_keys": _new_keys()},
+        "tokens": {"issuer": ISSUER, "signing_keys": {"keys": [generate_key("ES256")]}},
         "cookies": {"enabled": True},
     }
 
@@ -120,40 +117,19 @@ def configuration(file: str | Path | None = None) -> Config:
     """The configuration of a sample application.
 
     Args:
-        file: a TOML file whose audience and issuers hold. Tokens of our own and cookies are
-            added where it says nothing of them, and the sample's hierarchy of roles where it has
-            none.
+        file: a TOML file whose tables hold. Where it has none of that name, the sample's own
+            stand: its audience, its hierarchy of roles, its tokens, its cookies.
 
     Raises:
         ConfigurationError: with every mistake that the file holds.
     """
     if file is None:
         return Config.load(default_config())
-    read = Config.load(file)
+    read = Config.load(file, defaults=default_config())
     roles = read.roles
     if not roles.hierarchy:
         roles = replace(roles, hierarchy=dict(HIERARCHY))
-    return replace(
-        read,
-        roles=roles,
-        tokens=read.tokens or _own_tokens(read),
-        cookies=read.cookies if "cookies" in _tables(file) else CookiesConfig(enabled=True),
-    )
-
-
-def _tables(file: str | Path) -> Iterable[str]:
-    return tomllib.loads(Path(file).read_text(encoding="utf-8"))
-
-
-def _own_tokens(config: Config) -> TokensConfig:
-    trusted = {issuer.issuer for issuer in config.issuers}
-    names = (f"{ISSUER}/{number}" if number else ISSUER for number in count())
-    free = next(name for name in names if name not in trusted)
-    return TokensConfig(issuer=free, signing_keys=_new_keys())
-
-
-def _new_keys() -> dict[str, Any]:
-    return {"keys": [generate_key("ES256")]}
+    return replace(read, roles=roles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
