@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from jwt_guard.config import Config, IssuerConfig
-from jwt_guard.tokens.profiles import PROFILES
+from jwt_guard.tokens.presets import PROFILES
 
 __all__ = ["Finding", "findings"]
 

@@ -60,6 +60,8 @@ class ClaimRules:
         Raises:
             Refusal: the first rule that they break.
         """
+        if self.profile.renamed:
+            claims = self.profile.standardised(claims)
         known = self._form.read(claims)
         if not self._marks.isdisjoint(claims):
             self._check_kind(claims)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["LEGACY", "MISSING", "PROFILES", "RFC9068", "ClaimPath", "Profile"]
+__all__ = ["LEGACY", "MISSING", "RFC9068", "ClaimPath", "Profile"]
 
 MISSING = object()
 """What a path answers where nothing stands; null is something."""
@@ -63,13 +63,15 @@ class Profile:
             None stands for a token without `typ`.
         required: the claims that must be present.
         audience: the claim that names whom the token is for.
-        roles: where roles stand, all of them are joined.
+        roles: where roles stand, all of them are joined; `{audience}` as a step stands for each
+            name that the API answers to.
         scopes: where scopes stand.
         permissions: where permissions stand.
         tenant: where the tenant stands.
         absent: claims that mark a token of another kind, and so must not be there.
         fixed: claims that, where present, must have one of these values; and those that must
             be present with one of these values stand in `required` too.
+        renamed: standard claims that stand under another name: `{"client_id": "cid"}`.
         legacy: whether `check` reports it as weaker than RFC 9068.
     """
 
@@ -83,7 +85,13 @@ class Profile:
     tenant: str | tuple[str, ...] | None = "tenant"
     absent: frozenset[str] = frozenset()
     fixed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    renamed: Mapping[str, str] = field(default_factory=dict[str, str])
     legacy: bool = False
+
+    def standardised(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """The claims with the standard ones under their own names."""
+        found = {name: claims[other] for name, other in self.renamed.items() if other in claims}
+        return {**claims, **found}
 
 
 _OF_OTHER_TOKENS = frozenset({"events", "htm", "htu", "at_hash", "c_hash", "s_hash"})
@@ -111,6 +119,3 @@ LEGACY = Profile(
     legacy=True,
 )
 """For providers without `at+jwt`: the type may be missing, so other marks must tell."""
-
-PROFILES = {profile.name: profile for profile in (RFC9068, LEGACY)}
-"""Every profile that a configuration can name."""
