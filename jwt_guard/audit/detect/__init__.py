@@ -1,0 +1,1 @@
+"""What looks wrong: small rules over the stream of events."""
