@@ -1,0 +1,68 @@
+"""How long `import jwt_guard` takes over bare Python, and what it must not load.
+
+`python -m tests.benchmarks.imports`
+"""
+
+import json
+import subprocess
+import sys
+import time
+
+from tests.benchmarks.figures import Figures, Table, publish
+
+__all__ = ["FORBIDDEN", "GOAL", "figures", "loaded", "measured"]
+
+GOAL = 60.0
+"""Milliseconds over bare Python."""
+
+FORBIDDEN = (
+    "django", "fastapi", "flask", "httpcore2", "httpx", "httpx2", "psycopg", "sqlalchemy",
+    "starlette", "valkey", "werkzeug",
+)  # fmt: skip
+"""Web frameworks, HTTP clients, databases."""
+
+_CASES = {
+    "bare Python": "pass",
+    "import jwt_guard": "import jwt_guard",
+    "import joserfc": "import joserfc.jwt",
+    "import jwt (PyJWT) with its algorithms": "import jwt; jwt.PyJWKClient; "
+    "import cryptography.hazmat.primitives.asymmetric.rsa",
+}
+
+
+def measured(*, rounds: int = 15) -> dict[str, float]:
+    """Milliseconds of a whole process, the fastest of several, in turn."""
+    best = dict.fromkeys(_CASES, float("inf"))
+    for _ in range(rounds):
+        for name, code in _CASES.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code], check=True)
+            best[name] = min(best[name], (time.perf_counter() - start) * 1000)
+    return best
+
+
+def loaded() -> set[str]:
+    """Which of the forbidden packages `import jwt_guard` loads."""
+    code = "import json, sys, jwt_guard; print(json.dumps(sorted(sys.modules)))"
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout
+    return {name.partition(".")[0] for name in json.loads(told)} & set(FORBIDDEN)
+
+
+def figures() -> Figures:
+    """The table."""
+    found = measured()
+    bare = found["bare Python"]
+    rows = [
+        (name, taken, taken - bare, f"{GOAL:.0f}" if name == "import jwt_guard" else None)
+        for name, taken in found.items()
+    ]
+    return Figures(
+        name="imports",
+        title="Starting Python and importing: milliseconds of a process.",
+        table=Table(("what", "ms", "over bare Python", "goal"), rows),
+        measured={**found, "forbidden packages loaded": sorted(loaded())},
+    )
+
+
+if __name__ == "__main__":
+    publish(figures())
