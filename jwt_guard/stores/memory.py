@@ -1,6 +1,6 @@
 """The store of one process: for development, tests and services of a single process."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from heapq import heappop, heappush
 from threading import Lock
@@ -11,22 +11,27 @@ from jwt_guard.stores.protocol import FOREVER, Session, changeable, cut_off_key
 __all__ = ["MemoryStore"]
 
 
-class _Expiring:
-    """Keys with a time to go, found again in the order of these times."""
+class _Ends:
+    """When keys go, found again in that order; who asks says whether a key's time was put off."""
 
     __slots__ = ("_heap",)
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, str]] = []
 
-    def add(self, key: str, until: int) -> None:
-        heappush(self._heap, (until, key))
+    def add(self, key: str, end: int) -> None:
+        heappush(self._heap, (end, key))
 
-    def due(self, now: int, limit: int) -> list[str]:
+    def over(self, now: int, limit: int, end_of: Callable[[str], int | None]) -> list[str]:
         """At most `limit` keys whose time has come; each is told once."""
         found: list[str] = []
-        while self._heap and self._heap[0][0] <= now and len(found) < limit:
-            found.append(heappop(self._heap)[1])
+        while len(found) < limit and self._heap and self._heap[0][0] <= now:
+            key = heappop(self._heap)[1]
+            end = end_of(key)
+            if end is not None and end > now:
+                self.add(key, end)
+            elif end is not None:
+                found.append(key)
         return found
 
 
@@ -38,11 +43,11 @@ class MemoryStore:
         self._sessions: dict[str, Session] = {}
         self._by_subject: dict[str, dict[str, None]] = {}
         self._cut_offs: dict[str, int] = {}
+        self._cut_offs_end: dict[str, int] = {}
         self._tallies: dict[str, tuple[int, int]] = {}
-        self._ends = _Expiring()
-        self._cut_off_ends: dict[str, int] = {}
-        self._cut_off_order = _Expiring()
-        self._tally_order = _Expiring()
+        self._ends_of_sessions = _Ends()
+        self._ends_of_cut_offs = _Ends()
+        self._ends_of_tallies = _Ends()
 
     @property
     def has_no_cut_offs(self) -> bool:
@@ -54,7 +59,7 @@ class MemoryStore:
         with self._lock:
             self._sessions[session.sid] = session
             self._by_subject.setdefault(session.subject, {})[session.sid] = None
-            self._ends.add(session.sid, session.idle_expires_at)
+            self._ends_of_sessions.add(session.sid, session.idle_expires_at)
         return
         yield  # a generator without a step
 
@@ -105,11 +110,10 @@ class MemoryStore:
         yield  # a generator without a step
 
     def _cut(self, key: str, at: int, until: int) -> None:
+        if key not in self._cut_offs:
+            self._ends_of_cut_offs.add(key, until)
         self._cut_offs[key] = max(at, self._cut_offs.get(key, 0))
-        last = self._cut_off_ends.get(key, 0)
-        if until > last:
-            self._cut_off_ends[key] = until
-            self._cut_off_order.add(key, until)
+        self._cut_offs_end[key] = max(until, self._cut_offs_end.get(key, 0))
 
     def tally(self, key: str, *, now: int, until: int, by: int = 1) -> Flow[int]:
         """See `Store`. Drops two expired counts for each new one, so that they cannot pile up."""
@@ -117,18 +121,11 @@ class MemoryStore:
             count, ends = self._tallies.get(key, (0, 0))
             if ends <= now:
                 count, ends = 0, until
-                self._tally_order.add(key, until)
                 self._drop_tallies(now, 2)
+                self._ends_of_tallies.add(key, until)
             self._tallies[key] = (count + by, ends)
         return count + by
         yield  # a generator without a step
-
-    def _drop_tallies(self, now: int, limit: int) -> int:
-        due = [key for key in self._tally_order.due(now, limit) if key in self._tallies]
-        gone = [key for key in due if self._tallies[key][1] <= now]
-        for key in gone:
-            del self._tallies[key]
-        return len(gone)
 
     def forget(self, key: str) -> Flow[None]:
         """See `Store`."""
@@ -145,29 +142,30 @@ class MemoryStore:
         yield  # a generator without a step
 
     def _drop_sessions(self, now: int, limit: int) -> int:
-        gone = 0
-        while gone < limit and (due := self._ends.due(now, 1)):
-            kept = self._sessions[due[0]]
-            if kept.idle_expires_at > now:
-                self._ends.add(kept.sid, kept.idle_expires_at)
-            else:
-                self._drop_session(kept)
-                gone += 1
-        return gone
-
-    def _drop_session(self, session: Session) -> None:
-        del self._sessions[session.sid]
-        theirs = self._by_subject[session.subject]
-        del theirs[session.sid]
-        if not theirs:
-            del self._by_subject[session.subject]
+        kept = self._sessions
+        over = self._ends_of_sessions.over(now, limit, lambda key: kept[key].idle_expires_at)
+        for sid in over:
+            session = kept.pop(sid)
+            theirs = self._by_subject[session.subject]
+            del theirs[sid]
+            if not theirs:
+                del self._by_subject[session.subject]
+        return len(over)
 
     def _drop_cut_offs(self, now: int, limit: int) -> int:
-        due = self._cut_off_order.due(now, limit)
-        gone = [key for key in due if self._cut_off_ends.get(key, now + 1) <= now]
-        for key in gone:
-            del self._cut_offs[key], self._cut_off_ends[key]
-        return len(gone)
+        over = self._ends_of_cut_offs.over(now, limit, self._cut_offs_end.get)
+        for key in over:
+            del self._cut_offs[key], self._cut_offs_end[key]
+        return len(over)
+
+    def _drop_tallies(self, now: int, limit: int) -> int:
+        kept = self._tallies
+        over = self._ends_of_tallies.over(
+            now, limit, lambda key: kept[key][1] if key in kept else None
+        )
+        for key in over:
+            del kept[key]
+        return len(over)
 
     def close(self) -> None:
         """See `Store`: nothing is open."""

@@ -35,7 +35,8 @@ def test_a_login_gives_tokens_of_one_session(app: App) -> None:
     grant = app.login(roles=["analyst"], scopes=["reports:write"], tenant="acme")
     caller = app.guard.verify(grant.access_token)
     assert (caller.subject, caller.tenant) == ("ada", "acme")
-    assert (caller.roles, caller.scopes) == ({"analyst"}, {"reports:write"})
+    assert caller.roles == {"analyst"}
+    assert caller.scopes == {"reports:write"}
     assert caller.session_id == grant.session_id
     assert caller.authenticated_at == int(app.clock())
     assert (grant.expires_in, grant.token_type) == (300, "Bearer")
@@ -52,7 +53,9 @@ def test_a_refresh_rotates(app: App) -> None:
     assert len({first.refresh_token, second.refresh_token, third.refresh_token}) == 3
     assert second.session_id == third.session_id == first.session_id
     caller = app.guard.verify(third.access_token)
-    assert (caller.subject, caller.roles, caller.scopes) == ("ada", {"viewer"}, {"read"})
+    assert caller.subject == "ada"
+    assert caller.roles == {"viewer"}
+    assert caller.scopes == {"read"}
     assert app.ears.names() == [EventName.ISSUED, EventName.REFRESHED, EventName.REFRESHED]
 
 
@@ -221,8 +224,26 @@ def test_what_is_no_refresh_token_is_refused_alike(app: App) -> None:
     good = grant.refresh_token
     unknown = app.login().refresh_token
     run(app.sessions.store.purge(now=2**52, limit=100))
-    bad = ["", grant.access_token, good[:-1], good + "=", good + "A", " " + good, good + chr(10)]
-    bad += [good.replace("jgr_", ""), good.upper(), unknown, None, 5, good.encode(), [good], {}]
+    bad: list[Any] = [
+        "",
+        grant.access_token,
+        good[:-1],
+        good + "=",
+        good + "A",
+        " " + good,
+        good + chr(10),
+    ]
+    bad += [
+        good + chr(10),
+        good.replace("jgr_", ""),
+        good.upper(),
+        unknown,
+        None,
+        5,
+        good.encode(),
+        [good],
+        {},
+    ]
     replies = {app.guard.reply(refused(app, token)) for token in bad}
     assert len(replies) == 1
     assert {occurrence.reason for occurrence in app.ears.heard[2:]} == {Reason.GRANT_INVALID}
@@ -237,7 +258,7 @@ def test_no_changed_bit_is_accepted(app: App) -> None:
             if character != good[place]:
                 forged = good[:place] + character + good[place + 1 :]
                 assert refused(app, forged).reason is Reason.GRANT_INVALID
-    assert app.refresh(good)
+    app.refresh(good)
 
 
 def test_a_refresh_token_is_no_access_token(app: App) -> None:
@@ -275,7 +296,9 @@ def test_the_application_is_asked_at_each_refresh(app: App) -> None:
     assert app.guard.verify(grant.access_token).roles == {"admin"}
     grant = app.refresh(grant.refresh_token)
     caller = app.guard.verify(grant.access_token)
-    assert (caller.roles, caller.scopes, caller.claims["x"]) == ({"viewer"}, {"read"}, 1)
+    assert caller.roles == {"viewer"}
+    assert caller.scopes == {"read"}
+    assert caller.claims["x"] == 1
     assert [session.subject for session in asked] == ["ada", "ada"]
 
 
@@ -302,7 +325,7 @@ def test_a_hook_that_fails_is_an_outage_and_changes_nothing(app: App) -> None:
     refusal = refused(app, grant.refresh_token)
     assert (refusal.reason, refusal.status) == (Reason.STORE_UNAVAILABLE, 503)
     app.sessions.still_valid = None
-    assert app.refresh(grant.refresh_token)
+    app.refresh(grant.refresh_token)
 
 
 async def test_an_asynchronous_hook_is_awaited(app: App) -> None:
@@ -346,7 +369,7 @@ def test_secrets_rotate_without_logging_anybody_out(monkeypatch: pytest.MonkeyPa
     assert refused(new, first.refresh_token).reason is Reason.GRANT_INVALID
     second = both.refresh(first.refresh_token)
     assert refused(old, second.refresh_token).reason is Reason.GRANT_INVALID
-    assert new.refresh(second.refresh_token)
+    new.refresh(second.refresh_token)
 
 
 def test_signing_keys_rotate_without_logging_anybody_out() -> None:
@@ -355,7 +378,7 @@ def test_signing_keys_rotate_without_logging_anybody_out() -> None:
     old = application(tokens_table={"signing_keys": {"keys": [first]}})
     new = application(tokens_table={"signing_keys": {"keys": [second, first]}})
     new.sessions.store = old.sessions.store
-    assert new.refresh(old.login().refresh_token)
+    new.refresh(old.login().refresh_token)
 
 
 def test_a_short_secret_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,172 @@
+"""One behaviour: each test runs over every store, blocking and on an event loop."""
+
+import asyncio
+import time
+from dataclasses import replace
+from typing import Any
+
+from jwt_guard.flow import run
+from jwt_guard.stores.protocol import FOREVER, Session, Store, cut_off_key
+from tests.core.stores.conftest import Act
+
+NOW = int(time.time() * 1000)
+HOUR = 3_600_000
+
+
+def session(sid: str = "sid-1", **changes: Any) -> Session:
+    """A session that has just begun, with something in every field."""
+    good = Session(
+        sid=sid,
+        subject="ada",
+        client_id="web",
+        tenant="acme",
+        roles=("admin", "analyst"),
+        scopes=("read",),
+        auth_time=NOW // 1000,
+        acr="2",
+        amr=("pwd", "otp"),
+        claims={"name": "Ada ☂", "deep": {"list": [1, 2.5, None, True]}},
+        device="phone",
+        thumbprint="jkt",
+        salt="c2FsdA",
+        created_at=NOW,
+        expires_at=NOW + 2 * HOUR,
+        used_at=NOW,
+        idle_expires_at=NOW + HOUR,
+        agent="Browser/1.0",
+        place="192.0.2.1",
+    )
+    return replace(good, **changes)
+
+
+async def test_a_session_is_read_as_it_was_made(store: Store, act: Act[Any]) -> None:
+    """Every field, also those that hold nothing; and no other session."""
+    full = session()
+    bare = session("sid-2", tenant=None, roles=(), acr=None, amr=(), claims={}, device=None)
+    await act(store.create(full))
+    await act(store.create(bare))
+    assert await act(store.read("sid-1")) == full
+    assert await act(store.read("sid-2")) == bare
+    assert await act(store.read("sid-3")) is None
+
+
+async def test_a_change_is_kept_if_nobody_was_faster(store: Store, act: Act[Any]) -> None:
+    """Compare-and-set by version; what a refresh may not change stays, whatever is asked."""
+    seen = session()
+    await act(store.create(seen))
+    moved = replace(seen, generation=1, branch=5, presented_at=NOW + 5, version=1, place="here")
+    assert await act(store.change(seen, replace(moved, subject="eve")))
+    assert not await act(store.change(seen, replace(moved, generation=9)))
+    assert await act(store.read("sid-1")) == moved
+    assert not await act(store.change(session("sid-9"), moved))
+    assert await act(store.read("sid-9")) is None
+
+
+async def test_an_ended_session_cannot_be_changed(store: Store, act: Act[Any]) -> None:
+    """Whoever saw it alive comes too late; it is ended once, and cut off for ever."""
+    seen = session()
+    await act(store.create(seen))
+    assert await act(store.end("sid-1", at=NOW + 1, reason="logout", until=NOW + HOUR))
+    assert not await act(store.end("sid-1", at=NOW + 2, reason="again", until=NOW + HOUR))
+    assert not await act(store.change(seen, replace(seen, generation=1, version=1)))
+    assert await act(store.read("sid-1")) == seen.ended(NOW + 1, "logout")
+    assert await act(store.latest_cut_off([cut_off_key("sid-1")])) == FOREVER
+    assert await act(store.latest_cut_off([cut_off_key("sid-2")])) is None
+
+
+async def test_an_unknown_session_is_cut_off_all_the_same(store: Store, act: Act[Any]) -> None:
+    """It may be one that was purged, with an access token that still lives."""
+    assert not await act(store.end("sid-9", at=NOW, reason="x", until=NOW + HOUR))
+    assert await act(store.latest_cut_off([cut_off_key("sid-9")])) == FOREVER
+    assert await act(store.read("sid-9")) is None
+
+
+async def test_a_subjects_sessions_are_listed_the_youngest_first(
+    store: Store, act: Act[Any]
+) -> None:
+    """The ended ones too, and nobody else's."""
+    for number in (2, 1, 3):
+        await act(store.create(session(f"sid-{number}", created_at=NOW + number)))
+    await act(store.create(session("sid-4", subject="eve")))
+    await act(store.end("sid-1", at=NOW, reason="logout", until=NOW + HOUR))
+    listed = await act(store.sessions_of("ada"))
+    assert [each.sid for each in listed] == ["sid-3", "sid-2", "sid-1"]
+    assert listed[2].end_reason == "logout"
+    assert await act(store.sessions_of("nobody")) == []
+
+
+async def test_of_several_cut_offs_the_latest_counts(store: Store, act: Act[Any]) -> None:
+    """G13: in any order, and a later one is never made earlier."""
+    for key, at in [("a", 20), ("b", 30), ("a", 25), ("b", 10)]:
+        await act(store.cut_off(key, at=NOW + at, until=NOW + HOUR))
+    assert await act(store.latest_cut_off(["a"])) == NOW + 25
+    assert await act(store.latest_cut_off(["a", "b", "c"])) == NOW + 30
+    assert await act(store.latest_cut_off(["c", "d"])) is None
+
+
+async def test_what_is_counted_begins_anew_at_its_end(store: Store, act: Act[Any]) -> None:
+    """The first one decides on the end; another key is another count; forgetting is an end too."""
+
+    async def count(now: int, key: str = "k", by: int = 1) -> int:
+        end = NOW + now + HOUR
+        counted: int = await act(store.tally(key, now=NOW + now, until=end, by=by))
+        return counted
+
+    assert [await count(0), await count(1), await count(HOUR - 1)] == [1, 2, 3]
+    assert [await count(0, "other"), await count(0, "other", -1)] == [1, 0]
+    assert [await count(HOUR), await count(HOUR)] == [1, 2]
+    await act(store.forget("k"))
+    await act(store.forget("never counted"))
+    assert await count(HOUR + 1) == 1
+
+
+async def test_what_has_expired_is_purged_and_nothing_else(store: Store, act: Act[Any]) -> None:
+    """Sessions by their last use, cut-offs by their longest need, counts by their end."""
+    soon = int(time.time() * 1000) + 300
+    for sid in ("old-1", "old-2", "used"):
+        await act(store.create(session(sid, idle_expires_at=soon)))
+    await act(store.create(session("young")))
+    used = session("used", idle_expires_at=soon)
+    await act(store.change(used, replace(used, idle_expires_at=soon + HOUR, version=1)))
+    for key, until in [("old", soon), ("both", soon), ("both", soon + HOUR), ("both", soon)]:
+        await act(store.cut_off(key, at=NOW, until=until))
+    await act(store.tally("old", now=NOW, until=soon))
+    await act(store.tally("young", now=NOW, until=soon + HOUR))
+    assert await act(store.purge(now=soon - 1, limit=10)) == 0
+    await asyncio.sleep(0.35)
+
+    batches = [await act(store.purge(now=soon, limit=1)) for _ in range(3)]
+    assert batches in ([3, 1, 0], [0, 0, 0]), "in batches, or by the server itself"
+    kept = {each.sid for each in await act(store.sessions_of("ada"))}
+    assert kept == {"young", "used"}
+    assert await act(store.latest_cut_off(["old"])) is None
+    assert await act(store.latest_cut_off(["both"])) == NOW
+    assert await act(store.tally("old", now=soon, until=soon + HOUR)) == 1
+    assert await act(store.tally("young", now=soon, until=soon + HOUR)) == 2
+
+
+async def test_of_many_at_once_one_is_first(store: Store) -> None:
+    """Twenty threads and twenty tasks: one change, counts without gaps, one end."""
+    seen = session()
+    run(store.create(seen))
+
+    def change(number: int) -> bool:
+        return run(store.change(seen, replace(seen, generation=number, version=1)))
+
+    def count(number: int) -> int:
+        return run(store.tally("many", now=NOW, until=NOW + HOUR))
+
+    def end(number: int) -> bool:
+        return run(store.end("sid-1", at=NOW, reason=str(number), until=NOW + HOUR))
+
+    for work, right in [(change, [False] * 19 + [True]), (count, list(range(1, 21)))]:
+        did = await asyncio.gather(*(asyncio.to_thread(work, n) for n in range(20)))
+        assert sorted(did) == right
+    ended = await asyncio.gather(*(asyncio.to_thread(end, n) for n in range(20)))
+    assert sum(ended) == 1
+
+
+async def test_a_store_says_nothing_of_its_url(store: Store, store_url: str) -> None:
+    """It may hold a password."""
+    assert "//" not in repr(store)
+    assert type(store).__name__ in repr(store)

