@@ -1,7 +1,6 @@
 """From the URL of a configuration to a store. Nothing is connected yet."""
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from jwt_guard.stores.memory import MemoryStore
 from jwt_guard.stores.protocol import Store, UnusableStore
@@ -20,7 +19,7 @@ def open_store(url: str, base: Path, *, timeout: float) -> Store:
     Raises:
         UnusableStore: the URL is not understood, or the extra that it needs is not installed.
     """
-    kind = urlsplit(url).scheme.partition("+")[0]
+    kind = url.partition(":")[0].partition("+")[0]
     if kind == "memory":
         return MemoryStore()
     if kind in {"sqlite", "postgresql"}:
