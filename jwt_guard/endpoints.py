@@ -15,7 +15,10 @@ from jwt_guard.flow import Flow
 from jwt_guard.guard import Guard
 from jwt_guard.http import Reply, RequestView
 
-__all__ = ["Endpoint", "json_reply", "well_known"]
+__all__ = ["LARGEST_BODY", "Endpoint", "json_reply", "well_known"]
+
+LARGEST_BODY = 65_536
+"""The longest body of a request that an endpoint is given, in bytes; a longer one is refused."""
 
 _SHARED_FOR = "public, max-age=300"
 

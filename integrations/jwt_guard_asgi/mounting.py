@@ -1,8 +1,6 @@
 """The library's own endpoints as ASGI applications."""
 
-from typing import Final
-
-from jwt_guard.endpoints import Endpoint
+from jwt_guard.endpoints import LARGEST_BODY, Endpoint
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import arun
 from jwt_guard.guard import Guard
@@ -11,9 +9,6 @@ from jwt_guard_asgi.marks import PUBLIC, mark
 from jwt_guard_asgi.wire import Receive, Scope, Send, send_reply
 
 __all__ = ["EndpointApp"]
-
-LARGEST_BODY: Final = 65_536
-"""In bytes: none of our endpoints needs a longer one."""
 
 
 class EndpointApp:

@@ -7,9 +7,10 @@ except ImportError as error:
         "jwt_guard_django needs Django: pip install 'jwt-guard-web[django]'", name=error.name
     ) from None
 
+from jwt_guard.marks import public
 from jwt_guard_django.admission import current_principal
 from jwt_guard_django.guards import get_guard
-from jwt_guard_django.marks import public, require
+from jwt_guard_django.marks import require
 from jwt_guard_django.middleware import JWTGuardMiddleware
 from jwt_guard_django.mounting import urlpatterns
 

@@ -10,10 +10,10 @@ from django.utils.functional import SimpleLazyObject
 
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow
-from jwt_guard.guard import BadToken, Guard, Outcome
+from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import Reply, WsgiView
+from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
-from jwt_guard.requirements import Requirement
 from jwt_guard_django.csrf import checked, exempt
 from jwt_guard_django.guards import UserOf, get_guard, guards, user_of
 from jwt_guard_django.users import TokenUser
@@ -21,7 +21,6 @@ from jwt_guard_django.users import TokenUser
 __all__ = [
     "DjangoView",
     "Memo",
-    "Rule",
     "admit",
     "current_principal",
     "identify",
@@ -31,16 +30,6 @@ __all__ = [
 ]
 
 _MEMO = "_jwt_guard"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What a view asks of its caller; the fields are `require`'s arguments."""
-
-    requirement: Requirement | None = None
-    guard: str = "default"
-    optional: bool = False
-    bad_token: BadToken = "refuse"
 
 
 @dataclass(slots=True)

@@ -9,9 +9,10 @@ from django.http.response import HttpResponseBase
 
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, arun, run
-from jwt_guard_django.admission import DjangoView, Rule, admit, identify, memo_of, refused
+from jwt_guard.marks import Rule, is_public, rules_among
+from jwt_guard_django.admission import DjangoView, admit, identify, memo_of, refused
 from jwt_guard_django.guards import guards
-from jwt_guard_django.marks import is_public, rules_of
+from jwt_guard_django.marks import marks_of
 
 __all__ = ["JWTGuardMiddleware"]
 
@@ -90,12 +91,10 @@ def _unless_unjudged(request: HttpRequest, response: Answer) -> Flow[Answer]:
 
 def _rules(request: HttpRequest, view: Any) -> list[Rule]:
     """What a view asks; where it asks nothing, what the guards ask of every request."""
-    method = cast(str, request.method)
-    marked = rules_of(view, method)
-    if not marked and is_public(view, method):
+    marks = marks_of(view, cast(str, request.method))
+    if is_public(marks):
         memo_of(request).is_open = True
-        return []
-    return marked or _default_rules(request)
+    return rules_among(marks) if marks else _default_rules(request)
 
 
 def _default_rules(request: HttpRequest) -> list[Rule]:

@@ -2,24 +2,21 @@
 
 from collections.abc import Callable, Iterable
 from itertools import groupby
-from typing import Any, Final
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from jwt_guard.endpoints import Endpoint
+from jwt_guard.endpoints import LARGEST_BODY, Endpoint
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
+from jwt_guard.marks import public
 from jwt_guard_django.admission import DjangoView, response_of
-from jwt_guard_django.marks import public
 
 __all__ = ["urlpatterns"]
-
-LARGEST_BODY: Final = 65_536
-"""In bytes: none of our endpoints needs a longer one."""
 
 
 def urlpatterns(guard: Guard, endpoints: Iterable[Endpoint]) -> list[URLPattern]:

@@ -4,9 +4,10 @@ from django.http import HttpRequest
 from ninja.security.http import HttpAuthBase
 
 from jwt_guard.flow import arun, run
+from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Requirement
-from jwt_guard_django.admission import Rule, admit
+from jwt_guard_django.admission import admit
 
 __all__ = ["AsyncJWTAuth", "JWTAuth"]
 

@@ -13,9 +13,10 @@ from rest_framework.request import Request
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
+from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Requirement
-from jwt_guard_django.admission import Rule, admit, current_principal, memo_of
+from jwt_guard_django.admission import admit, current_principal, memo_of
 from jwt_guard_django.guards import get_guard
 
 __all__ = ["JWTAuthentication", "Requires"]

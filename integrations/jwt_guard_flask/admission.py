@@ -9,16 +9,15 @@ from werkzeug.local import LocalProxy
 
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import run
-from jwt_guard.guard import BadToken, Guard, Outcome
+from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import Reply, WsgiView
+from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
-from jwt_guard.requirements import Requirement
 from jwt_guard.routes import PathList
 
 __all__ = [
     "Installed",
     "Memo",
-    "Rule",
     "admit",
     "current_principal",
     "memo_of_request",
@@ -28,16 +27,6 @@ __all__ = [
 ]
 
 _MEMO = "jwt_guard_memo"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """What a view asks of its caller; the fields are `require`'s arguments."""
-
-    requirement: Requirement | None = None
-    guard: str = "default"
-    optional: bool = False
-    bad_token: BadToken = "refuse"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,18 +8,18 @@ from flask import Flask, current_app, request
 from jwt_guard.config import Source
 from jwt_guard.errors import ConfigurationError, Problem, Refusal
 from jwt_guard.guard import Guard
+from jwt_guard.marks import Rule, rules_among
 from jwt_guard.routes import PathList
 from jwt_guard_flask.admission import (
     Installed,
     Memo,
-    Rule,
     admit,
     memo_of_request,
     refused,
     stop,
     welcome,
 )
-from jwt_guard_flask.marks import is_public, rules_of
+from jwt_guard_flask.marks import marks_of
 from jwt_guard_flask.signals import announce
 
 __all__ = ["JWTGuard"]
@@ -122,9 +122,8 @@ def _rules(endpoint: str | None, memo: Memo) -> list[Rule]:
     """What the matched view asks; where it asks nothing, what the guards ask of every request."""
     view = current_app.view_functions.get(endpoint) if endpoint else None
     if view is not None:
-        method = request.method
-        marked = rules_of(view, method)
-        if marked or is_public(view, method):
-            return marked
+        marks = marks_of(view, request.method)
+        if marks:
+            return rules_among(marks)
     path = memo.view.path
     return [Rule(guard=name) for name, one in memo.guards.items() if one.protects(path)]

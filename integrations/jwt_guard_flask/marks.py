@@ -1,36 +1,21 @@
 """Marks on views: what they ask, or that they ask nothing."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import wraps
 from inspect import iscoroutinefunction
-from typing import Any, Final, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from flask.views import View
 
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken
+from jwt_guard.marks import Mark, Rule, marks_on, put_rule
 from jwt_guard.requirements import Requirement
-from jwt_guard_flask.admission import Rule, admit, memo_of_request, stop
+from jwt_guard_flask.admission import admit, memo_of_request, stop
 
-__all__ = ["is_public", "public", "require", "rules_of"]
+__all__ = ["marks_of", "require"]
 
 V = TypeVar("V", bound=Callable[..., Any])
-
-_MARK = "__jwt_guard__"
-_PUBLIC: Final = "public"
-
-
-def public(view: V) -> V:
-    """Mark a view, a method of a class-based view, or such a class, as open to everybody.
-
-    A class's subclasses do not inherit the mark.
-
-    Raises:
-        TypeError: it has `require` already.
-    """
-    _refuse_both(view, Rule)
-    setattr(view, _MARK, _PUBLIC)
-    return view
 
 
 @overload
@@ -70,19 +55,12 @@ def require(
     return lambda view: _guarded(view, rule)
 
 
-def _refuse_both(view: Any, present: type) -> None:
-    if isinstance(getattr(view, "__dict__", {}).get(_MARK), present):
-        raise TypeError(f"{view!r} is public or has require(), not both")
-
-
 def _guarded(view: Any, rule: Rule) -> Any:
     if isinstance(view, type) and issubclass(view, View):
         view.decorators = [*view.decorators, lambda made: _guarded(made, rule)]
         return view
-    _refuse_both(view, str)
-    guarded = _guarded_async(view, rule) if iscoroutinefunction(view) else _guarded_sync(view, rule)
-    setattr(guarded, _MARK, rule)
-    return guarded
+    guarded = _guarded_async if iscoroutinefunction(view) else _guarded_sync
+    return put_rule(view, guarded(view, rule), rule)
 
 
 def _guarded_sync(view: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
@@ -110,25 +88,12 @@ def _enforce(rule: Rule) -> None:
         stop(refusal)
 
 
-def rules_of(view: Any, method: str) -> list[Rule]:
-    """What a view asks for a method, outermost first."""
-    return [mark for mark in _marks(view, method) if isinstance(mark, Rule)]
-
-
-def is_public(view: Any, method: str) -> bool:
-    """Whether a view is marked as open to everybody. One that also asks for a caller is not."""
-    marks = list(_marks(view, method))
-    return bool(marks) and all(mark == _PUBLIC for mark in marks)
-
-
-def _marks(view: Any, method: str) -> Iterator[Any]:
+def marks_of(view: Any, method: str) -> list[Mark]:
+    """The marks of a view for a method, outermost first."""
     view_class = getattr(view, "view_class", None)
-    places = [view]
-    if view_class is not None:
-        places += [view_class, _handler(view_class, method)]
-    # Only what stands on the thing itself: a subclass of a public class is not public.
-    marks = (vars(place).get(_MARK) for place in places if place is not None)
-    return (mark for mark in marks if mark is not None)
+    if view_class is None:
+        return marks_on(view)
+    return marks_on(view, view_class, _handler(view_class, method))
 
 
 def _handler(view_class: type[View], method: str) -> Any:

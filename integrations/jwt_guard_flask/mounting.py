@@ -1,23 +1,19 @@
 """The routes that the library brings, as a blueprint."""
 
 from collections.abc import Callable, Iterable
-from typing import Final
 
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from jwt_guard.endpoints import Endpoint
+from jwt_guard.endpoints import LARGEST_BODY, Endpoint
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
 from jwt_guard.http import WsgiView
+from jwt_guard.marks import public
 from jwt_guard_flask.admission import response_of
-from jwt_guard_flask.marks import public
 
 __all__ = ["blueprint"]
-
-LARGEST_BODY: Final = 65_536
-"""In bytes: none of our endpoints needs a longer one."""
 
 
 def blueprint(guard: Guard, endpoints: Iterable[Endpoint], *, name: str = "jwt_guard") -> Blueprint:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Awaitable, Callable
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -116,7 +117,7 @@ ADMIN = {"roles": ["admin"]}
 
 
 @pytest.mark.parametrize(
-    "handler", [admins_only, admins_only_sync, Pages().show, AdminsOnly], ids=str
+    "handler", [admins_only, admins_only_sync, Pages().show, AdminsOnly], ids=attrgetter("__name__")
 )
 @pytest.mark.parametrize("protect", ["all", "marked"])
 def test_require_on_handlers(guard: Guard, handler: Any, protect: str) -> None:
@@ -138,7 +139,9 @@ def test_require_on_handlers(guard: Guard, handler: Any, protect: str) -> None:
         assert answer.content == reply.body
 
 
-@pytest.mark.parametrize("handler", [admins_only, admins_only_sync, AdminsOnly], ids=str)
+@pytest.mark.parametrize(
+    "handler", [admins_only, admins_only_sync, AdminsOnly], ids=attrgetter("__name__")
+)
 async def test_head_is_denied_without_a_body(guard: Guard, handler: Any) -> None:
     """A denied HEAD has the length of GET's body in its header, and no body."""
     app = Starlette(routes=[Route("/", handler)])
