@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 __all__ = ["DOCS", "Figures", "Table", "machine", "publish"]
 
@@ -83,7 +84,7 @@ class Figures:
     name: str
     title: str
     table: Table
-    measured: Mapping[str, object]
+    measured: Mapping[Any, object]
     plots: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
