@@ -21,6 +21,7 @@ from jwt_guard.attacks.model import (
     each,
     must_not_crash,
     must_refuse,
+    must_refuse_signed,
     safe,
 )
 
@@ -28,7 +29,7 @@ STRICT = "Refuse whatever is not a compact token with JSON objects, before looki
 
 
 def _signed(context: Context, label: str, **header: object) -> Probe:
-    return context.attempt(context.mint(header=header), label)
+    return context.attempt(context.mint(header=header), label, check=must_refuse_signed)
 
 
 def _unknown_crit(context: Context) -> Iterator[Probe]:
@@ -64,7 +65,7 @@ def _unencoded(context: Context) -> Iterator[Probe]:
         encoded = forge.sign(context.owner, header, context.fresh())
         label = f"b64 false, {named}, payload encoded all the same"
         # Unnamed in crit, `b64` is an unknown member, which RFC 7515 says to ignore.
-        check = must_refuse if crit else must_not_crash
+        check = must_refuse_signed if crit else must_not_crash
         yield context.attempt(encoded, label, check=check)
         head, payload = b64(dumps(header)), b64(dumps(context.fresh()))
         signature = context.owner.sign(f"{head}.".encode() + forge.unb64(payload))
@@ -99,11 +100,11 @@ def _other_uses(context: Context) -> Iterator[Probe]:
     """Claims that vendors mark kinds with, where the good token bears them."""
     for name in ("token_use", "token_type", "type"):
         if isinstance(context.token.payload.get(name), str):
-            for kind in ("refresh", "id"):
+            for kind, severity in (("refresh", Severity.HIGH), ("id", Severity.LOW)):
                 text = forge.sign(
                     context.owner, context.token.header, context.fresh(**{name: kind})
                 )
-                yield context.attempt(text, f"{name} {kind}", severity=Severity.HIGH)
+                yield context.attempt(text, f"{name} {kind}", severity=severity)
     events: dict[str, object] = {"http://schemas.openid.net/event/backchannel-logout": {}}
     if "typ" in context.token.header:
         text = context.mint(header={"typ": "logout+jwt"}, events=events)
@@ -180,11 +181,13 @@ def _duplicates(context: Context) -> Iterator[Probe]:
         "aud twice": _doubled("aud", "other", claims.get("aud"), claims),
     }
     for name, payload in cases.items():
-        yield context.attempt(forge.sign(context.owner, header, payload), name)
+        text = forge.sign(context.owner, header, payload)
+        yield context.attempt(text, name, check=must_refuse_signed)
     alg = header["alg"]
     for name, pair in {"alg none first": ("none", alg), "alg none last": (alg, "none")}.items():
         head = _doubled("alg", *pair, header)
-        yield context.attempt(forge.sign(context.owner, head, claims), name)
+        text = forge.sign(context.owner, head, claims)
+        yield context.attempt(text, name, check=must_refuse_signed)
 
 
 ODD_VALUES: tuple[object, ...] = (None, True, 0, -1, 1.5, "", "x", [], [1], {}, {"a": 1})
@@ -237,7 +240,7 @@ def _bad_text(context: Context) -> Iterator[Probe]:
         text = compact(encode(header), encode(claims), context.token.signature)
         yield context.attempt(text, f"{name}, unsigned")
         if context.signer is not None:
-            check = must_not_crash if name in ESCAPED else must_refuse
+            check = must_not_crash if name in ESCAPED else must_refuse_signed
             for part, head, body in (
                 ("payload", header, encode(claims)),
                 ("header", encode(header), claims),

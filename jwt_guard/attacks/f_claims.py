@@ -27,6 +27,7 @@ from jwt_guard.attacks.model import (
     hole,
     must_not_crash,
     must_refuse,
+    must_refuse_signed,
     safe,
 )
 
@@ -37,11 +38,12 @@ PARTIES = "Require iss and aud and compare them exactly with the configured valu
 
 def _claims(context: Context, label: str, claims: Json, severity: Severity | None = None) -> Probe:
     text = forge.sign(context.owner, context.token.header, context.fresh(**claims))
-    return context.attempt(text, label, severity=severity)
+    return context.attempt(text, label, check=must_refuse_signed, severity=severity)
 
 
 def _raw(context: Context, label: str, claims: Json | bytes) -> Probe:
-    return context.attempt(forge.sign(context.owner, context.token.header, claims), label)
+    text = forge.sign(context.owner, context.token.header, claims)
+    return context.attempt(text, label, check=must_refuse_signed)
 
 
 def _expired(context: Context) -> Iterator[Probe]:

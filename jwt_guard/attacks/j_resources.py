@@ -28,6 +28,7 @@ from jwt_guard.attacks.model import (
     each,
     hole,
     must_refuse,
+    must_refuse_signed,
     no_play,
     safe,
     unclear,
@@ -40,7 +41,7 @@ EXTRA = 0.02
 GROWTH = 5
 
 
-def _quick(context: Context) -> Check:
+def _quick(context: Context, rule: Check = must_refuse) -> Check:
     """Refused, and without work that a stranger could multiply."""
     bound = max(SLOWEST, FACTOR * context.bad.elapsed)
 
@@ -50,7 +51,7 @@ def _quick(context: Context) -> Check:
             return hole(f"no answer within {elapsed:.0f} s")
         if elapsed > bound:
             return hole(f"answered after {elapsed:.1f} s, where a bad token takes less than a tick")
-        return must_refuse(exchange)
+        return rule(exchange)
 
     return check
 
@@ -231,8 +232,8 @@ def _signed_number(context: Context, claim: str, number: str, label: str) -> Pro
     rest = {k: v for k, v in context.fresh().items() if k != claim}
     payload = f'{{"{claim}":{number},'.encode() + dumps(rest)[1:]
     text = forge.sign(context.owner, context.token.header, payload)
-    probe = _probe(context, text, f"{label}, truly signed")
-    return replace(probe, severity=Severity.LOW)
+    check = _quick(context, must_refuse_signed)
+    return context.attempt(text, f"{label}, truly signed", check=check, severity=Severity.LOW)
 
 
 ATTACKS = (

@@ -186,27 +186,33 @@ def unclear(says: str) -> Ruling:
     return Ruling(verdict=Verdict.INCONCLUSIVE, says=says)
 
 
-def must_refuse(exchange: Exchange) -> Ruling:
-    """The common rule: accepted is a hole, a server error is one of its own, refused is safe."""
+def _judge(exchange: Exchange, crash: Severity) -> Ruling:
     match exchange.outcome:
         case Outcome.ACCEPTED:
             return hole(f"accepted with {exchange.answer.status}")
         case Outcome.CRASHED:
-            return hole(f"server error: {exchange.answer.detail or exchange.answer.status}", CRASH)
+            return hole(f"server error: {exchange.answer.detail or exchange.answer.status}", crash)
         case Outcome.REFUSED:
             return safe(f"refused with {exchange.answer.status}")
         case other:
             return unclear(f"{other}: {exchange.answer.detail or exchange.answer.status}")
 
 
+def must_refuse(exchange: Exchange) -> Ruling:
+    """The common rule: accepted is a hole, a server error is one of its own, refused is safe."""
+    return _judge(exchange, Severity.MEDIUM)
+
+
+def must_refuse_signed(exchange: Exchange) -> Ruling:
+    """The same for a truly signed token: only the issuer can cause the server error."""
+    return _judge(exchange, Severity.LOW)
+
+
 def must_not_crash(exchange: Exchange) -> Ruling:
-    """Accepted and refused are both right; a server error is not."""
+    """For truly signed tokens: accepted and refused are both right, a server error is not."""
     if exchange.outcome is Outcome.ACCEPTED:
         return safe(f"answered {exchange.answer.status} without harm")
-    return must_refuse(exchange)
-
-
-CRASH = Severity.MEDIUM
+    return must_refuse_signed(exchange)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

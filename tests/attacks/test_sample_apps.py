@@ -1,0 +1,127 @@
+"""The sample applications, attacked with the whole catalogue over a real port."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from socket import create_server
+
+import httpx2
+import pytest
+
+from jwt_guard.attacks import (
+    Limits,
+    Listener,
+    NetworkTarget,
+    Plan,
+    Report,
+    Runner,
+    Severity,
+    Verdict,
+    route,
+    select,
+)
+from jwt_guard.attacks.material import attacker_jwks
+
+APPS = ("starlette_app", "fastapi_app", "flask_app", "django_app")
+ROOT = Path(__file__).parents[2]
+POST = "POST"
+
+
+def _free_port() -> int:
+    with create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@contextmanager
+def _serving(name: str) -> Iterator[str]:
+    port = _free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", f"sample_apps.{name}", "--port", str(port)],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _await(f"http://127.0.0.1:{port}", process)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert process.poll() is None, "the sample application ended by itself"
+        try:
+            httpx2.get(f"{url}/public", trust_env=False)
+        except httpx2.HTTPError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError("the sample application does not answer")
+
+
+def _login(name: str) -> str:
+    return json.dumps({"username": name, "password": f"{name}-demo"})
+
+
+def _token(url: str, name: str) -> str:
+    headers = {"Content-Type": "application/json"}
+    answer = httpx2.post(
+        f"{url}/auth/login", content=_login(name), headers=headers, trust_env=False
+    )
+    text: str = answer.json()["access_token"]
+    return text
+
+
+def _plan(url: str) -> Plan:
+    return Plan(
+        token=_token(url, "ada"),
+        request=route("/me"),
+        second_token=_token(url, "linus"),
+        login=route("/auth/login", method=POST, body=_login("grace")),
+        refresh=route("/auth/refresh", method=POST),
+        logout=route("/auth/logout", method=POST),
+        logout_everywhere=route("/auth/logout-everywhere", method=POST),
+        role_route=route("/reports"),
+        tenant_route=route("/tenants/globex/invoices"),
+        public_path="/public",
+        leeway=0,
+    )
+
+
+def _attacked(url: str, plan: Plan) -> Report:
+    with Listener(keys=attacker_jwks()) as listener, NetworkTarget(f"{url}/me") as target:
+        runner = Runner(target, plan, limits=Limits(rate=0), listener=listener)
+        return runner.run(select())
+
+
+@pytest.mark.parametrize("name", APPS)
+def test_nothing_is_found_at_a_sample_application(name: str) -> None:
+    """A stranger with a good token, and the life cycle with the application's own logins."""
+    with _serving(name) as url:
+        report = _attacked(url, _plan(url))
+    found = {r.attack.id: f"{r.severity.label}: {r.reason}" for r in report.findings}
+    assert found == {}
+    assert report.trouble is None
+    unclear = {r.attack.id: r.reason for r in report.results if r.verdict is Verdict.INCONCLUSIVE}
+    assert unclear == {}
+    assert report.exit_status(Severity.INFO) == 0
+
+
+def test_a_second_user_reaches_nothing_more() -> None:
+    """With the roles exchanged the role route is refused, so the finding above is no accident."""
+    with _serving(APPS[0]) as url:
+        plan = _plan(url)
+        swapped = replace(plan, token=plan.second_token or "", second_token=plan.token)
+        with NetworkTarget(f"{url}/me") as target:
+            report = Runner(target, swapped, limits=Limits(rate=0)).run(select(only=["F12"]))
+    assert [r.attack.id for r in report.findings] == ["F12"]
