@@ -1,24 +1,28 @@
 """From a configuration to the parts that a guard holds; all that cannot be built is reported."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
 from typing import Any
 
 from jwt_guard.audit.observer import Observer
 from jwt_guard.config import Config, IssuerConfig
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.algorithms import ALGORITHMS
+from jwt_guard.keys.decryption import load_decryption_keys
 from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.signing import SigningKeys
-from jwt_guard.keys.sources import key_source, own_keys
+from jwt_guard.keys.sources import key_source, own_keys, private_material
 from jwt_guard.stores.opening import open_store
 from jwt_guard.stores.protocol import Store, UnusableStore
 from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.directory import IssuerDirectory
+from jwt_guard.tokens.encryption import Decryptor, Decryptors
 from jwt_guard.tokens.presets import PROFILES
 from jwt_guard.tokens.profiles import RFC9068, ClaimPath, Profile
 from jwt_guard.tokens.verifier import TrustedIssuer
 
-__all__ = ["IssuerResolver", "assembled", "issuer_directory", "opened_store"]
+__all__ = ["Assembly", "IssuerResolver", "opened_store"]
 
 IssuerResolver = Callable[[str], Mapping[str, Any] | IssuerConfig | None]
 """From an `iss` to what a table of `[[issuers]]` would say of it; None for a stranger."""
@@ -27,28 +31,6 @@ _AUDIENCE = "{audience}"
 
 _OWN_ALGORITHMS = frozenset(ALGORITHMS)
 """Each of our own keys serves the one algorithm that it was made for, so that this is no choice."""
-
-
-def assembled(
-    config: Config, observers: Iterable[Observer] = ()
-) -> tuple[SigningKeys | None, dict[str, TrustedIssuer]]:
-    """Our own signing keys, if we issue tokens, and every trusted issuer by its exact `iss`.
-
-    Args:
-        config: what they are built from.
-        observers: who is told of key rotations and outages.
-
-    Raises:
-        ConfigurationError: keys cannot be loaded, or are too weak; with all that are so.
-    """
-    problems: list[Problem] = []
-    own = _signing_keys(config, observers, problems)
-    trusted = _trusted_issuers(config, observers, problems)
-    if problems:
-        raise ConfigurationError(*problems)
-    if config.tokens is not None and own is not None:
-        trusted[config.tokens.issuer] = _own(config, config.tokens.issuer, own)
-    return own, trusted
 
 
 def opened_store(config: Config) -> Store:
@@ -66,78 +48,135 @@ def opened_store(config: Config) -> Store:
         ) from None
 
 
-def issuer_directory(
-    config: Config,
-    named: Mapping[str, TrustedIssuer],
-    resolve: IssuerResolver | None,
-    observers: Iterable[Observer],
-) -> IssuerDirectory:
-    """The trusted issuers: those of the configuration, and those that code resolves.
+class Assembly:
+    """Builds the trusted issuers of a guard.
 
-    Raises:
-        ConfigurationError: `issuers_in_code` and the resolver are not there together.
+    Args:
+        config: what they are built from.
+        observers: who is told of key rotations and outages.
+
+    Attributes:
+        decryptors: the keys that encrypted tokens are opened with.
     """
-    if config.issuers_in_code != (resolve is not None):
-        message = "goes with a resolver, and a resolver with it"
-        remedy = "pass `issuers=` to the guard and set this to true"
-        raise ConfigurationError(Problem(path="issuers_in_code", message=message, remedy=remedy))
 
-    def build(issuer: str, entry: Mapping[str, Any] | IssuerConfig) -> TrustedIssuer:
+    def __init__(self, config: Config, observers: Iterable[Observer] = ()) -> None:
+        self._config = config
+        self._observers = observers
+        self.decryptors = Decryptors()
+
+    def issuers(self) -> tuple[SigningKeys | None, dict[str, TrustedIssuer]]:
+        """Our own signing keys, if we issue tokens, and every named issuer by its exact `iss`.
+
+        Raises:
+            ConfigurationError: keys cannot be loaded, or are too weak; with all that are so.
+        """
+        problems: list[Problem] = []
+        own = self._signing_keys(problems)
+        trusted = self._named(problems)
+        if problems:
+            raise ConfigurationError(*problems)
+        if self._config.tokens is not None and own is not None:
+            trusted[self._config.tokens.issuer] = _own(
+                self._config, self._config.tokens.issuer, own
+            )
+        return own, trusted
+
+    def directory(
+        self, named: Mapping[str, TrustedIssuer], resolve: IssuerResolver | None
+    ) -> IssuerDirectory:
+        """The trusted issuers: those that are named, and those that code resolves.
+
+        Raises:
+            ConfigurationError: `issuers_in_code` and the resolver are not there together.
+        """
+        if self._config.issuers_in_code != (resolve is not None):
+            message = "goes with a resolver, and a resolver with it"
+            remedy = "pass `issuers=` to the guard and set this to true"
+            problem = Problem(path="issuers_in_code", message=message, remedy=remedy)
+            raise ConfigurationError(problem)
+        return IssuerDirectory(named, resolve, self._resolved)
+
+    def _resolved(self, issuer: str, entry: Mapping[str, Any] | IssuerConfig) -> TrustedIssuer:
         if not isinstance(entry, IssuerConfig):
             entry = IssuerConfig.read({"issuer": issuer, **entry})
         if entry.issuer != issuer:
             raise ValueError("the resolver answered for another issuer")
-        return _trusted(config, entry, observers)
+        return self._trusted(entry)
 
-    return IssuerDirectory(named, resolve, build)
-
-
-def _signing_keys(
-    config: Config, observers: Iterable[Observer], problems: list[Problem]
-) -> SigningKeys | None:
-    if config.tokens is None:
-        return None
-    try:
-        settings = config.tokens
-        return own_keys(settings.issuer, settings.signing_keys, config.base, observers)
-    except UnusableKeys as error:
-        remedy = "make one with `jwt-guard keys generate`"
-        problems.append(Problem(path="tokens.signing_keys", message=str(error), remedy=remedy))
-        return None
-
-
-def _trusted_issuers(
-    config: Config, observers: Iterable[Observer], problems: list[Problem]
-) -> dict[str, TrustedIssuer]:
-    trusted: dict[str, TrustedIssuer] = {}
-    for place, issuer in enumerate(config.issuers):
+    def _signing_keys(self, problems: list[Problem]) -> SigningKeys | None:
+        settings = self._config.tokens
+        if settings is None:
+            return None
         try:
-            trusted[issuer.issuer] = _trusted(config, issuer, observers)
+            return own_keys(
+                settings.issuer, settings.signing_keys, self._config.base, self._observers
+            )
         except UnusableKeys as error:
-            problems += _key_problems(f"issuers[{place}]", issuer, error)
-    return trusted
+            remedy = "make one with `jwt-guard keys generate`"
+            problems.append(Problem(path="tokens.signing_keys", message=str(error), remedy=remedy))
+            return None
+
+    def _named(self, problems: list[Problem]) -> dict[str, TrustedIssuer]:
+        trusted: dict[str, TrustedIssuer] = {}
+        for place, issuer in enumerate(self._config.issuers):
+            try:
+                trusted[issuer.issuer] = self._trusted(issuer)
+            except _Unusable as unusable:
+                problems += unusable.problems(f"issuers[{place}]")
+        return trusted
+
+    def _trusted(self, issuer: IssuerConfig) -> TrustedIssuer:
+        name = "keys" if issuer.secret is None else "secret"
+        with _setting(name, f"give keys for {', '.join(issuer.algorithms)}"):
+            keys = key_source(issuer, self._config.base, self._observers)
+        with _setting("decryption_keys", f"give keys for {', '.join(issuer.key_management)}"):
+            decryptor = self._decryptor(issuer)
+        return TrustedIssuer(
+            issuer=issuer.issuer,
+            algorithms=frozenset(issuer.algorithms),
+            keys=keys,
+            rules=_rules(
+                self._config,
+                PROFILES[issuer.profile],
+                audiences=frozenset(issuer.audience or self._config.audience),
+                clients=frozenset(issuer.clients) or None,
+                client_subjects=issuer.client_subjects,
+            ),
+            decryptor=decryptor,
+        )
+
+    def _decryptor(self, issuer: IssuerConfig) -> Decryptor | None:
+        if issuer.decryption_keys is None:
+            return None
+        material = private_material(issuer.decryption_keys, self._config.base)
+        allowed, content = frozenset(issuer.key_management), frozenset(issuer.content_encryption)
+        keys = load_decryption_keys(material, allowed)
+        identity = sha256(repr(material).encode()).digest(), allowed, content
+        return self.decryptors.add(identity, Decryptor(keys=keys, content=content))
 
 
-def _key_problems(at: str, issuer: IssuerConfig, error: UnusableKeys) -> list[Problem]:
-    name = "keys" if issuer.secret is None else "secret"
-    remedy = f"give keys for {', '.join(issuer.algorithms)} that are strong and distinct"
-    return [Problem(path=f"{at}.{name}", message=why, remedy=remedy) for why in error.reasons]
+class _Unusable(Exception):
+    """Keys of one setting of an issuer that cannot be used."""
+
+    def __init__(self, name: str, error: UnusableKeys, remedy: str) -> None:
+        super().__init__(str(error))
+        self._name, self._reasons, self._remedy = name, error.reasons, remedy
+
+    def problems(self, at: str) -> list[Problem]:
+        """Each reason as a mistake."""
+        return [
+            Problem(path=f"{at}.{self._name}", message=why, remedy=self._remedy)
+            for why in self._reasons
+        ]
 
 
-def _trusted(config: Config, issuer: IssuerConfig, observers: Iterable[Observer]) -> TrustedIssuer:
-    profile = PROFILES[issuer.profile]
-    return TrustedIssuer(
-        issuer=issuer.issuer,
-        algorithms=frozenset(issuer.algorithms),
-        keys=key_source(issuer, config.base, observers),
-        rules=_rules(
-            config,
-            profile,
-            audiences=frozenset(issuer.audience or config.audience),
-            clients=frozenset(issuer.clients) or None,
-            client_subjects=issuer.client_subjects,
-        ),
-    )
+@contextmanager
+def _setting(name: str, remedy: str) -> Generator[None]:
+    """Whose keys are being loaded."""
+    try:
+        yield
+    except UnusableKeys as error:
+        raise _Unusable(name, error, f"{remedy} that are strong and distinct") from None
 
 
 def _own(config: Config, name: str, keys: SigningKeys) -> TrustedIssuer:

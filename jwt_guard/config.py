@@ -17,6 +17,7 @@ from typing import Any
 from jwt_guard.audit.settings import AuditConfig
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.algorithms import ALGORITHMS
+from jwt_guard.keys.decryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from jwt_guard.keys.reach import Reach
 from jwt_guard.keys.urls import is_fetchable
 from jwt_guard.routes import PathList
@@ -33,6 +34,7 @@ from jwt_guard.settings import (
     section,
     sections,
     setting,
+    some_of,
     table,
     text,
 )
@@ -161,6 +163,22 @@ class IssuerConfig:
         seconds(0.1, 60), "how long a fetch of keys may take in all, in seconds", default=5.0
     )
 
+    decryption_keys: str | dict[str, Any] | None = setting(
+        _keys,
+        "our private keys, where tokens must come encrypted: a JWK, JWK set or PEM file, `env:NAME`"
+        " or `file:PATH`; unencrypted ones are refused then",
+        default=None,
+    )
+    key_management: tuple[str, ...] = setting(
+        some_of(*KEY_MANAGEMENT),
+        "the values of `alg` that are accepted in encrypted tokens",
+        default=("RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"),
+    )
+    content_encryption: tuple[str, ...] = setting(
+        some_of(*CONTENT_ENCRYPTION),
+        "the values of `enc` that are accepted in encrypted tokens",
+        default=("A256GCM", "A128GCM", "A256CBC-HS512", "A128CBC-HS256"),
+    )
     tenants: tuple[str, ...] = setting(
         _tenant_names,
         "the tenants for which `{tenant}` in `issuer` and `keys` stands; each is an issuer",

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from jwt_guard.assembly import IssuerResolver, assembled, issuer_directory, opened_store
+from jwt_guard.assembly import Assembly, IssuerResolver, opened_store
 from jwt_guard.audit.building import Builder
 from jwt_guard.audit.observer import LogObserver, Observer, settle
 from jwt_guard.audit.trail import AuditTrail
@@ -86,14 +86,16 @@ class Guard:
         self.clock = clock
         self.trail = _audit_trail(config, clock)
         self.observers: list[Observer] = [LogObserver(), *([self.trail] if self.trail else [])]
-        self.signing_keys, named = assembled(config, self.observers)
-        self.issuers = issuer_directory(config, named, issuers, self.observers)
+        assembly = Assembly(config, self.observers)
+        self.signing_keys, named = assembly.issuers()
+        self.issuers = assembly.directory(named, issuers)
         self.issuer = _token_issuer(config, self.signing_keys, clock)
         self.verifier = Verifier(
             self.issuers,
             cache_size=config.cache.size,
             max_token_size=config.max_token_size,
             clock=clock,
+            decryptors=assembly.decryptors,
         )
         self.store = opened_store(config) if store is None else store
         self.revocations = Revocations(

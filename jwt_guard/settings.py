@@ -25,6 +25,7 @@ __all__ = [
     "section",
     "sections",
     "setting",
+    "some_of",
     "table",
     "text",
 ]
@@ -213,6 +214,18 @@ def choice(*allowed: str) -> Reader:
         if not isinstance(value, str) or value not in allowed:
             raise Mistake("is not one of the choices", f"write one of {', '.join(allowed)}")
         return value
+
+    return read
+
+
+def some_of(*allowed: str) -> Reader:
+    """One or several of these names."""
+
+    def read(value: Any) -> tuple[str, ...]:
+        listed = names(value)
+        if not {*listed} <= {*allowed}:
+            raise Mistake("holds what is not one of the choices", f"choose {', '.join(allowed)}")
+        return listed
 
     return read
 

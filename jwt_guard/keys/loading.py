@@ -37,6 +37,7 @@ __all__ = [
     "load_text",
     "refuse_duplicates",
     "refuse_mixture",
+    "without_warnings",
 ]
 
 MAX_KEYS = 200
@@ -142,7 +143,7 @@ def import_jwk(entry: Any) -> JoseKey:
 
 def _imported(entry: Mapping[str, Any]) -> JoseKey:
     try:
-        key = _without_warnings(JWKRegistry.import_key, dict(entry))
+        key = without_warnings(JWKRegistry.import_key, dict(entry))
         if not isinstance(key, OctKey):
             key.public_key  # noqa: B018 - numbers that are no key are noticed only here
     except Exception as error:  # noqa: BLE001 - whatever joserfc and cryptography raise
@@ -150,8 +151,8 @@ def _imported(entry: Mapping[str, Any]) -> JoseKey:
     return key
 
 
-def _without_warnings(function: Callable[..., JoseKey], *arguments: Any) -> JoseKey:
-    """joserfc warns of what our own rules refuse."""
+def without_warnings(function: Callable[..., JoseKey], *arguments: Any) -> JoseKey:
+    """Call joserfc, which warns of what our own rules refuse."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecurityWarning)
         return function(*arguments)
@@ -225,7 +226,7 @@ def _pem_key(block: bytes) -> JoseKey:
         raise UnusableKeys(f"unreadable ({type(error).__name__})") from None
     for key_type in ("RSA", "EC", "OKP"):
         try:
-            return _without_warnings(JWKRegistry.import_key, pem, key_type)
+            return without_warnings(JWKRegistry.import_key, pem, key_type)
         except Exception:  # noqa: BLE001, S112 - not of this type
             continue
     raise UnusableKeys("of a type that signs no token")

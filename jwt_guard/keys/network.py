@@ -9,7 +9,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from typing import Any
+from typing import Any, cast
 
 import httpcore2
 
@@ -94,7 +94,7 @@ class AsyncCheckedBackend(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, reach: Reach) -> None:
         self._reach = reach
-        self._inner = httpcore2.AnyIOBackend()
+        self._inner = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def connect_tcp(
         self,

@@ -7,7 +7,7 @@ by their owner only; a lock keeps two commands from undoing each other.
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -180,7 +180,7 @@ class KeyFile:
             raise
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self) -> Generator[None]:
         """One change at a time, where the system has locks for that."""
         try:
             import fcntl

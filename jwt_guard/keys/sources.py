@@ -15,7 +15,15 @@ from jwt_guard.keys.remote import RemoteKeys, RemotePolicy
 from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.keys.watching import FileKeys, Watched, read_text
 
-__all__ = ["KeySettings", "file_of", "key_source", "own_keys", "referred", "signing_document"]
+__all__ = [
+    "KeySettings",
+    "file_of",
+    "key_source",
+    "own_keys",
+    "private_material",
+    "referred",
+    "signing_document",
+]
 
 
 class KeySettings(Protocol):
@@ -164,13 +172,25 @@ def _variable(name: str) -> str:
 
 def signing_document(keys: str | Mapping[str, Any], base: Path) -> Any:
     """The parsed JWK set of our signing keys."""
+    material = private_material(keys, base)
+    if isinstance(material, Mapping):
+        return material
+    try:
+        return msgspec.json.decode(material)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise UnusableKeys("not the JSON of a JWK set") from None
+
+
+def private_material(keys: str | Mapping[str, Any], base: Path) -> str | Mapping[str, Any]:
+    """The text of keys of our own, or the keys themselves.
+
+    Raises:
+        UnusableKeys: they cannot be read.
+    """
     if isinstance(keys, Mapping):
         return keys
     file = file_of(keys, base)
-    try:
-        return msgspec.json.decode(read_text(file) if file else referred(keys, base))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise UnusableKeys("not the JSON of a JWK set") from None
+    return read_text(file) if file else referred(keys, base)
 
 
 def own_keys(

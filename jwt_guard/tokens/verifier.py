@@ -21,6 +21,7 @@ from jwt_guard.tokens.compact import (
     parse_header,
     split,
 )
+from jwt_guard.tokens.encryption import Decryptor, Decryptors, is_encrypted
 
 __all__ = ["Issuers", "TrustedIssuer", "Verified", "Verifier"]
 
@@ -39,12 +40,14 @@ class TrustedIssuer:
         algorithms: the values of `alg` that it may use.
         keys: where its keys come from.
         rules: what its tokens must say.
+        decryptor: for whose keys its tokens must be encrypted; None where they need not be.
     """
 
     issuer: str
     algorithms: frozenset[str]
     keys: KeySource
     rules: ClaimRules
+    decryptor: Decryptor | None = None
 
 
 class Issuers(Protocol):
@@ -75,8 +78,10 @@ class Verifier:
         cache_size: int = 0,
         max_token_size: int = MAX_TOKEN_SIZE,
         clock: Callable[[], float] = time.time,
+        decryptors: Decryptors | None = None,
     ) -> None:
         self.issuers = issuers
+        self.decryptors = decryptors or Decryptors()
         self.cache = TokenCache(cache_size) if cache_size else None
         self.max_token_size = max_token_size
         self.clock = clock
@@ -128,12 +133,16 @@ class Verifier:
         Raises:
             Refusal: for every token that is not to be believed.
         """
-        opening, middle, signature, signed = split(_bounded(token, self.max_token_size))
+        raw, decryptor = self._opened(_bounded(token, self.max_token_size))
+        opening, middle, signature, signed = split(raw)
         known = self._headers.get(opening)
         header = known or parse_header(opening)
         payload = decode_segment(middle)
         claims = decode_object(payload)
         trusted = self._issuer_of(claims)
+        if trusted.decryptor is not decryptor:
+            plain = decryptor is None
+            raise Refusal(Reason.TOKEN_NOT_ENCRYPTED if plain else Reason.DECRYPTION_FAILED)
         keys = yield from _check_signature(signed, signature, header, trusted)
         if known is None:
             self._remember_header(opening, header)
@@ -144,6 +153,12 @@ class Verifier:
             entry = CacheEntry(principal, claims.get("nbf"), keys.generation, trusted.rules)
             self.cache.put(digest, entry)
         return Verified(header, principal)
+
+    def _opened(self, token: bytes) -> tuple[bytes, Decryptor | None]:
+        """The signed token, and whose keys have decrypted it, if it was encrypted."""
+        if len(self.decryptors) and is_encrypted(token):
+            return self.decryptors.opened(token)
+        return token, None
 
     def _issuer_of(self, claims: dict[str, Any]) -> TrustedIssuer:
         """Nothing but the name is read before the signature is checked."""
