@@ -1,0 +1,179 @@
+"""Requests a second behind uvicorn and gunicorn, of what a bare application serves.
+
+`python -m tests.benchmarks.throughput`
+
+The server has one process, the load comes from this one over 16 kept connections. Servers take
+turns of a second, and the best turn of each counts.
+"""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+
+from tests.benchmarks import material
+from tests.benchmarks.figures import Figures, Table, publish
+from tests.benchmarks.svg import bars
+from tests.support import tokens
+
+__all__ = ["GOAL", "figures", "measured"]
+
+GOAL = 0.9
+"""The share of the bare application's throughput that is left with a cached token."""
+
+CONNECTIONS = 16
+_START_SECONDS = 20.0
+
+_UVICORN = ("-m", "uvicorn", "--factory", "tests.benchmarks.served:asgi", "--log-level", "warning")
+_GUNICORN = (
+    "-m", "gunicorn", "tests.benchmarks.served:wsgi()", "--log-level", "warning",
+    "--worker-class", "gthread", "--threads", str(CONNECTIONS), "--keep-alive", "60",
+)  # fmt: skip
+
+
+def measured(*, rounds: int = 6, seconds: float = 1.0) -> dict[str, dict[str, float]]:
+    """Requests a second, by server and by who guards the application."""
+    peer = ["flask-jwt-extended"] if find_spec("flask_jwt_extended") else []
+    return {
+        "uvicorn, Starlette": _compared(
+            _UVICORN, ["nobody", "jwt_guard", "PyJWT"], rounds, seconds
+        ),
+        "gunicorn, Flask": _compared(_GUNICORN, ["nobody", "jwt_guard", *peer], rounds, seconds),
+    }
+
+
+def _compared(
+    command: Sequence[str], guards: Sequence[str], rounds: int, seconds: float
+) -> dict[str, float]:
+    with ExitStack() as running:
+        ports = {guard: running.enter_context(_served(command, guard)) for guard in guards}
+        best = dict.fromkeys(guards, 0.0)
+        for _ in range(rounds):
+            for guard, port in ports.items():
+                best[guard] = max(best[guard], asyncio.run(_load(port, seconds)))
+    return best
+
+
+@contextmanager
+def _served(command: Sequence[str], guard: str) -> Iterator[int]:
+    """A server on a port of this machine, for as long as it is needed."""
+    port = _free_port()
+    address = ["--bind", f"127.0.0.1:{port}"] if "gunicorn" in command else ["--port", str(port)]
+    environment = os.environ | {
+        "BENCHMARK_GUARD": guard,
+        "BENCHMARK_CONFIG": json.dumps(material.configuration()),
+        "BENCHMARK_PEM": tokens.public_pem("RS256").decode(),
+    }
+    server = subprocess.Popen([sys.executable, *command, *address], env=environment)
+    try:
+        _wait_for(port, server)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:
+    until = time.monotonic() + _START_SECONDS
+    while time.monotonic() < until and server.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise RuntimeError("the server under test does not start")
+
+
+async def _load(port: int, seconds: float) -> float:
+    """Requests a second, over all connections together."""
+    loop = asyncio.get_running_loop()
+    clients = [
+        (await loop.create_connection(_Client, "127.0.0.1", port))[1] for _ in range(CONNECTIONS)
+    ]
+    await asyncio.sleep(0.2)
+    start, before = time.perf_counter(), sum(client.answers for client in clients)
+    await asyncio.sleep(seconds)
+    served = sum(client.answers for client in clients) - before
+    passed = time.perf_counter() - start
+    for client in clients:
+        client.close()
+    return served / passed
+
+
+class _Client(asyncio.Protocol):
+    """Sends a request as soon as the one before is answered, with 200 each."""
+
+    _request = (
+        f"GET /reports HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {material.token()}\r\n"
+        "\r\n"
+    ).encode()
+
+    def __init__(self) -> None:
+        self.answers = 0
+        self._received = b""
+        self._transport: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Send the first request."""
+        assert isinstance(transport, asyncio.WriteTransport)
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        """Count an answer when its body is complete, and ask again."""
+        self._received += data
+        if self._received.endswith(b"\r\n\r\nok"):
+            if not self._received.startswith(b"HTTP/1.1 200 "):
+                raise RuntimeError("the application under test does not answer 200")
+            self.answers += 1
+            self._received = b""
+            if self._transport is not None:
+                self._transport.write(self._request)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+def figures() -> Figures:
+    """The table."""
+    found = measured()
+    shares = {
+        f"{by}: {server}": rate / rates["nobody"]
+        for server, rates in found.items()
+        for by, rate in rates.items()
+        if by != "nobody"
+    }
+    return Figures(
+        name="throughput",
+        title="Requests a second, cached token, and the share of the bare application's.",
+        table=Table(("server, guarded by", "a second", "share", "goal"), [*_rows(found)]),
+        measured=found,
+        plots={"throughput": bars("Share of the bare throughput", shares, unit="x", goal=GOAL)},
+    )
+
+
+def _rows(
+    found: Mapping[str, Mapping[str, float]],
+) -> Iterator[tuple[str, float, float, str | None]]:
+    for server, rates in found.items():
+        for by, rate in rates.items():
+            goal = f"{GOAL}" if by == "jwt_guard" else None
+            yield f"{server}: {by}", rate, rate / rates["nobody"], goal
+
+
+if __name__ == "__main__":
+    publish(figures())
