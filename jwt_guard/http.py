@@ -76,8 +76,11 @@ class AsgiView:
 
     @property
     def scheme(self) -> str:
-        """See `RequestView`."""
-        return str(self.scope.get("scheme", "http"))
+        """See `RequestView`. Some servers call a WebSocket's `https`, as their proxy does."""
+        scheme = str(self.scope.get("scheme", "http")).lower()
+        if self.scope.get("type") == "websocket":
+            return scheme.replace("http", "ws")
+        return scheme
 
     @property
     def path(self) -> str:

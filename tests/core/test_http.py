@@ -66,9 +66,18 @@ def test_what_a_server_leaves_out_has_a_default() -> None:
     """A WebSocket has no method; a socket file no peer."""
     asgi = AsgiView({"type": "websocket", "path": "/", "headers": []})
     wsgi = WsgiView({})
-    assert (asgi.method, asgi.scheme, asgi.query, asgi.client) == ("GET", "http", "", None)
+    assert (asgi.method, asgi.scheme, asgi.query, asgi.client) == ("GET", "ws", "", None)
     assert (wsgi.method, wsgi.scheme, wsgi.query, wsgi.client) == ("GET", "http", "", None)
     assert wsgi.path == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "scheme"), [("http", "ws"), ("HTTPS", "wss"), ("ws", "ws"), ("wss", "wss")]
+)
+def test_H6_a_websocket_is_one_whatever_its_server_says(said: str, scheme: str) -> None:
+    """Behind a proxy, some servers take the scheme of a WebSocket from `X-Forwarded-Proto`."""
+    scope = {"type": "websocket", "scheme": said, "path": "/", "headers": []}
+    assert AsgiView(scope).scheme == scheme
 
 
 def test_path_parameters_come_from_the_router() -> None:

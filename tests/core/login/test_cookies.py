@@ -151,10 +151,19 @@ def test_a_framework_may_demand_its_own_proof(caller: Caller) -> None:
     assert run(caller.guard.identify(crossed, own_csrf=True)).refusal is not None
 
 
-def test_a_handshake_with_a_cookie_must_be_meant() -> None:
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"wsgi.url_scheme": "wss"},
+        {"wsgi.url_scheme": "https", "HTTP_UPGRADE": "websocket"},
+        {"wsgi.url_scheme": "https", "HTTP_UPGRADE": "h2c, WebSocket"},
+    ],
+    ids=["scheme", "header", "among others"],
+)
+def test_H6_a_handshake_with_a_cookie_must_be_meant(how: dict[str, str]) -> None:
     """A foreign page can open a WebSocket with our cookies, so its origin counts."""
     rule = CsrfRule([SECRET])
-    view = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "wss", "HTTP_HOST": "app.example.test"}
+    view = {"REQUEST_METHOD": "GET", "HTTP_HOST": "app.example.test", **how}
     foreign = {**view, "HTTP_ORIGIN": "https://evil.example"}
     own = {**view, "HTTP_ORIGIN": "https://app.example.test"}
     assert rule.proof(WsgiView(view), "sid") is Proof.MISSING
