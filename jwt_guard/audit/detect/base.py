@@ -43,12 +43,20 @@ class Known(msgspec.Struct, frozen=True, gc=False):
         events: how many of its events were seen.
         network_age: seconds since it was first seen in this network; None for the first time.
         device_age: seconds since it was first seen with this device; None for the first time.
+        device_events: how many of its events came from this device.
+        shared: whether many other subjects use this network: an office, a carrier, a VPN.
     """
 
     age: float = 0.0
     events: int = 0
     network_age: float | None = None
     device_age: float | None = None
+    device_events: int = 0
+    shared: bool = False
+
+    def strange_network(self, within: float) -> bool:
+        """Whether the network is nobody else's, and new to the subject within so many seconds."""
+        return not self.shared and (self.network_age is None or self.network_age < within)
 
 
 class Detector(Protocol):

@@ -9,6 +9,7 @@ __all__ = ["Habits"]
 _VERIFIED = frozenset({AUTHENTICATED, "login", "refreshed"})
 _NOTHING = Known()
 _MOST_PLACES = 16
+_SHARED = 8
 
 
 class _Habit:
@@ -17,12 +18,14 @@ class _Habit:
     def __init__(self) -> None:
         self.first = 0.0
         self.events = 0
-        self.networks: dict[str, float] = {}
-        self.devices: dict[str, float] = {}
+        self.networks: dict[str, list[float]] = {}
+        self.devices: dict[str, list[float]] = {}
 
 
 class Habits:
     """Remembers up to 16 networks and 16 devices of each subject, and when each came first.
+
+    A network that eight subjects use is shared, and nobody's in particular.
 
     Args:
         subjects: how many subjects are remembered.
@@ -30,6 +33,7 @@ class Habits:
 
     def __init__(self, subjects: int) -> None:
         self._habits: Bounded[str, _Habit] = Bounded(subjects, _Habit)
+        self._users: Bounded[str, set[int]] = Bounded(subjects, set)
 
     def __len__(self) -> int:
         return len(self._habits)
@@ -43,28 +47,36 @@ class Habits:
         if not habit.events:
             habit.first = fact.time
         network = network_of(fact.address) if fact.address else ""
+        network_age, _ = _seen(habit.networks, network, fact.time)
         device = device_of(fact.agent) if fact.agent else ""
-        known = Known(
-            fact.time - habit.first,
-            habit.events,
-            _age(habit.networks, network, fact.time),
-            _age(habit.devices, device, fact.time),
-        )
+        device_age, device_events = _seen(habit.devices, device, fact.time)
         habit.events += 1
-        _learn(habit.networks, network, fact.time)
-        _learn(habit.devices, device, fact.time)
-        return known
+        return Known(
+            fact.time - habit.first,
+            habit.events - 1,
+            network_age,
+            device_age,
+            device_events,
+            self._is_shared(network, person),
+        )
+
+    def _is_shared(self, network: str, person: str) -> bool:
+        users = self._users[network]
+        if len(users) < _SHARED:
+            users.add(hash(person))
+        return len(users) >= _SHARED
 
 
-def _age(places: dict[str, float], place: str, now: float) -> float | None:
-    first = places.get(place)
-    return None if first is None else now - first
+def _seen(places: dict[str, list[float]], place: str, now: float) -> tuple[float | None, int]:
+    """Since when and how often a place was seen before; then sees it.
 
-
-def _learn(places: dict[str, float], place: str, now: float) -> None:
-    """Keep the places seen first longest ago but one: a row of new ones forgets only itself."""
-    if place in places:
-        return
+    When there are too many, the newest goes: a row of new ones pushes out itself alone.
+    """
+    known = places.get(place)
+    if known is not None:
+        known[1] += 1
+        return now - known[0], int(known[1]) - 1
     if len(places) >= _MOST_PLACES:
-        del places[max(places, key=lambda name: places[name])]
-    places[place] = now
+        del places[max(places, key=lambda name: places[name][0])]
+    places[place] = [now, 1]
+    return None, 0

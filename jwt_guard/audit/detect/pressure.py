@@ -274,7 +274,7 @@ class UnusualRate:
     """`unusual_rate`: a subject asks far more than it ever did.
 
     Rule: in ten minutes more than 120 requests and more than five times the subject's busiest ten
-    minutes so far (which fade slowly, by a hundredth each), after six such spells were seen.
+    minutes so far (which fade slowly, by a hundredth each), after three such spells were seen.
     Memory: `subjects` entries of four numbers.
     """
 
@@ -304,7 +304,7 @@ class UnusualRate:
             rate.window, rate.count = window, 0
         rate.count += fact.count
         limit = max(self._floor, self._times * rate.peak)
-        if rate.windows < 6 or rate.count <= limit:
+        if rate.windows < 3 or rate.count <= limit:
             return None
         return Alert(
             rule=self.rule,

@@ -1,4 +1,7 @@
-"""Rules about stolen tokens: reuse, two places at once, impossible travel, a stranger's device."""
+"""Rules about stolen tokens: reuse, two places at once, impossible travel, a stranger's device.
+
+All but reuse judge by what is usual for a subject, and so learn it for two days first.
+"""
 
 import math
 from collections import deque
@@ -20,6 +23,13 @@ __all__ = [
 _HOUR = 3600.0
 _DAY = 86_400.0
 _EARTH_KM = 6371.0
+_NEAR_KM = 50.0
+LEARNING = 2 * _DAY
+"""How long a subject is known before anything counts as strange to it, in seconds."""
+_JUST_NOW = 600.0
+
+Place = tuple[float, float]
+"""Latitude and longitude, in degrees."""
 
 
 class RefreshReuse:
@@ -54,20 +64,20 @@ def _token_key(fact: Fact) -> str | None:
 class TokenTwoNetworks:
     """`token_two_networks`: one token comes by turns from two networks.
 
-    Rule: within ten minutes a token is seen in network A, then B, then A again (or B again after
-    A), and its subject was never seen in B until an hour ago. A phone that leaves the Wi-Fi once,
-    and one that flaps between networks that are its own, are not reported. IPv4 and IPv6 are
-    followed apart, because one device may use both by turns.
-    Threshold: two changes. Memory: `tokens` entries of two short lists.
+    Rule: within ten minutes a token changes to and fro between two networks four times, and one of
+    them is strange: no other subjects use it, and this one did not until an hour ago. A phone that
+    leaves the Wi-Fi and comes back, or that flaps between networks of its own or a carrier's, is
+    not reported. IPv4 and IPv6 are followed apart, because one device may use both by turns.
+    Threshold: four changes. Memory: `tokens` entries of five places.
     """
 
     rule = "token_two_networks"
     sees = frozenset({AUTHENTICATED})
 
-    def __init__(self, tokens: int, *, window: float = 600.0) -> None:
+    def __init__(self, tokens: int, *, changes: int = 4, window: float = 600.0) -> None:
         self._window = window
         self._seen: Bounded[str, deque[tuple[str, float, bool]]] = Bounded(
-            tokens, lambda: deque(maxlen=3)
+            tokens, lambda: deque(maxlen=changes + 1)
         )
 
     def __len__(self) -> int:
@@ -79,16 +89,15 @@ class TokenTwoNetworks:
         if key is None or not fact.address:
             return None
         network = network_of(fact.address)
-        family = "6" if ":" in network else "4"
-        seen = self._seen[f"{family}{key}"]
-        strange = known.network_age is None or known.network_age < _HOUR
+        seen = self._seen[f"{'6' if ':' in network else '4'}{key}"]
         if seen and seen[-1][0] == network:
-            seen[-1] = (network, fact.time, strange)
             return None
-        seen.append((network, fact.time, strange))
-        if len(seen) < 3 or seen[0][0] != network or fact.time - seen[0][1] > self._window:
+        seen.append((network, fact.time, known.strange_network(_HOUR)))
+        if len(seen) < (seen.maxlen or 0) or fact.time - seen[0][1] > self._window:
             return None
-        if known.age < _HOUR or not (strange or seen[1][2]):
+        if len({place for place, _, _ in seen}) != 2 or not any(new for _, _, new in seen):
+            return None
+        if known.age < LEARNING:
             return None
         return Alert(
             rule=self.rule,
@@ -103,11 +112,11 @@ class TokenTwoNetworks:
 class TokenTwoDevices:
     """`token_two_devices`: one token comes from a second device.
 
-    Rule: a token is seen with a user agent (versions left aside) that differs from its first, and
-    its subject was never seen with that one until an hour ago. A program that always used two
-    agents is known for both.
-    Threshold: one request, after the subject was known for an hour. Memory: `tokens` entries of
-    one agent.
+    Rule: a token that a familiar device of its subject has shown (known for an hour and ten
+    events) is shown with another user agent (versions left aside), with which the subject was never
+    seen until an hour ago. A program that always uses two agents is known for both, and on a new
+    phone both are new.
+    Threshold: one request. Memory: `tokens` entries of one agent.
     """
 
     rule = "token_two_devices"
@@ -125,10 +134,10 @@ class TokenTwoDevices:
         if key is None or not fact.agent:
             return None
         device, first = device_of(fact.agent), self._first[key]
-        if not first:
+        familiar = known.device_age is not None and known.device_age >= _HOUR
+        if familiar and not first and known.device_events >= 10:
             first.append(device)
-        strange = known.device_age is None or known.device_age < _HOUR
-        if device == first[0] or not strange or known.age < _HOUR:
+        if familiar or not first or device == first[0] or known.age < LEARNING:
             return None
         return Alert(
             rule=self.rule,
@@ -142,17 +151,36 @@ class TokenTwoDevices:
 class Locator(Protocol):
     """Tells where an address is: latitude and longitude in degrees, None when unknown."""
 
-    def __call__(self, address: str, /) -> tuple[float, float] | None:
+    def __call__(self, address: str, /) -> Place | None:
         """Where an address is."""
         ...
+
+
+class _Places:
+    """The last three places where a subject was, when it was there last, and when it logged in."""
+
+    __slots__ = ("_seen", "login")
+
+    def __init__(self) -> None:
+        self.login = float("-inf")
+        self._seen: list[tuple[Place, float]] = []
+
+    def legs(self, here: Place, now: float) -> list[tuple[float, float]]:
+        """Kilometres and seconds from each of the places to here."""
+        return [(_distance(here, place), now - time) for place, time in self._seen]
+
+    def add(self, here: Place, now: float) -> None:
+        """Be here now."""
+        kept = [(place, time) for place, time in self._seen if _distance(here, place) > _NEAR_KM]
+        self._seen = [*kept[-2:], (here, now)]
 
 
 class ImpossibleTravel:
     """`impossible_travel`: a subject is where nobody could have got to since.
 
     Rule: from each of the last three places (one alone may be a VPN's) it is more than 500 km and
-    faster than 1,000 km/h, and the subject was never seen in this network until a day ago; VPN
-    exits and offices in daily use are known. Learns a subject for a day first.
+    faster than 1,000 km/h, and the network is strange: no other subjects use it, and this one did
+    not until a day ago. Where many are (behind a VPN, an office, a carrier) nobody is placed.
     Threshold: one request. Memory: `subjects` entries of three places.
     """
 
@@ -165,9 +193,7 @@ class ImpossibleTravel:
         self._locate = locate
         self._kmh = kmh
         self._km = km
-        self._places: Bounded[str, deque[tuple[float, float, float]]] = Bounded(
-            subjects, lambda: deque(maxlen=3)
-        )
+        self._places: Bounded[str, _Places] = Bounded(subjects, _Places)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -178,17 +204,15 @@ class ImpossibleTravel:
         if person is None or here is None:
             return None
         places = self._places[person]
-        distances = [(_distance(here, place[:2]), fact.time - place[2]) for place in places]
-        if places and _distance(here, places[-1][:2]) < self._km / 10:
-            places[-1] = (*here, fact.time)
-        else:
-            places.append((*here, fact.time))
-        strange = known.network_age is None or known.network_age < _DAY
-        if not strange or known.age < _DAY or not distances:
+        legs = places.legs(here, fact.time)
+        if known.shared:
             return None
-        if not all(self._impossible(km, seconds) for km, seconds in distances):
+        places.add(here, fact.time)
+        if known.age < LEARNING or not known.strange_network(_DAY) or not legs:
             return None
-        km, seconds = min(distances)
+        if not all(self._impossible(km, seconds) for km, seconds in legs):
+            return None
+        km, seconds = min(legs)
         return Alert(
             rule=self.rule,
             title="A subject is where it cannot have got to",
@@ -202,7 +226,7 @@ class ImpossibleTravel:
         return km > self._km and km * 3600 > self._kmh * max(seconds, 1.0)
 
 
-def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
+def _distance(one: Place, other: Place) -> float:
     """Kilometres over the sphere, by the haversine."""
     lat_1, lon_1, lat_2, lon_2 = map(math.radians, (*one, *other))
     half = math.sin((lat_2 - lat_1) / 2) ** 2
@@ -211,29 +235,53 @@ def _distance(one: tuple[float, float], other: tuple[float, float]) -> float:
 
 
 class NewDevice:
-    """`new_device`: a subject appears with an unknown device in an unknown network.
+    """`new_device`: a subject appears with an unknown device in a strange network.
 
-    Rule: both are new to a subject that has been known for a day and for ten events. A new phone
-    in the usual Wi-Fi, and the usual laptop in a new hotel, are not reported.
-    Threshold: one request. Memory: none of its own; what is usual is kept for all rules.
+    Rule: the device is new to a subject that has been known for ten events, and the
+    network is new to it and nobody else's. A session that turns up there with no login in the last
+    ten minutes is reported; a login only if it is more than 500 km from where the subject was
+    last (which needs a database of places): people do buy phones. A new phone in the usual Wi-Fi
+    or with a carrier, and the usual laptop in a new hotel, are not reported.
+    Threshold: one request. Memory: `subjects` entries of three places.
     """
 
     rule = "new_device"
-    sees = frozenset({AUTHENTICATED, "login"})
+    sees = frozenset({AUTHENTICATED, "login", "refreshed"})
+
+    def __init__(self, subjects: int, locate: Locator | None, *, km: float = 500.0) -> None:
+        self._locate = locate
+        self._km = km
+        self._places: Bounded[str, _Places] = Bounded(subjects, _Places)
 
     def __len__(self) -> int:
-        return 0
+        return len(self._places)
 
     def see(self, fact: Fact, known: Known) -> Alert | None:
         """See `Detector`."""
-        if known.network_age is not None or known.device_age is not None:
+        if not (fact.address and fact.agent and fact.person) or known.shared:
             return None
-        if known.age < _DAY or known.events < 10 or not (fact.address and fact.agent):
+        places = self._places[fact.person]
+        far = self._is_far(places, fact.address, fact.time)
+        expected = fact.time - places.login < _JUST_NOW
+        if fact.name == "login":
+            places.login, expected = fact.time, not far
+        if known.network_age is not None or known.device_age is not None or expected:
+            return None
+        if known.age < LEARNING or known.events < 10:
             return None
         return Alert(
             rule=self.rule,
             title="An unknown device in an unknown network",
             severity=3,
-            key=str(fact.person),
+            key=fact.person,
             fact=fact,
+            detail={"login": fact.name == "login"},
         )
+
+    def _is_far(self, places: _Places, address: str, now: float) -> bool:
+        here = self._locate(address) if self._locate else None
+        if here is None:
+            return False
+        legs = places.legs(here, now)
+        places.add(here, now)
+        return bool(legs) and min(legs)[0] > self._km

@@ -66,7 +66,7 @@ def all_detectors(
         TokenTwoNetworks(subjects),
         TokenTwoDevices(subjects),
         *travel,
-        NewDevice(),
+        NewDevice(subjects, locate),
         burst_by_address(subjects),
         burst_by_subject(subjects),
         burst_by_kid(subjects),
