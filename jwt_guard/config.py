@@ -276,7 +276,7 @@ class TenantsConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutesConfig:
-    """`[routes]`: which routes ask for a caller."""
+    """`[routes]`: which routes ask for a caller, and how their answers are kept."""
 
     protect: str = setting(
         choice("all", "marked"),
@@ -285,6 +285,11 @@ class RoutesConfig:
     )
     public: tuple[str, ...] = setting(
         _public_paths, "public paths: `/health`, or `/static/*` for all below", default=()
+    )
+    no_store: bool = setting(
+        boolean,
+        "mark answers to verified callers `Cache-Control: no-store` where they say nothing of it",
+        default=True,
     )
 
 

@@ -120,6 +120,7 @@ class JWTGuardMiddleware:
         self.name = name
         self._protects_all = (protect or guard.config.routes.protect) == "all"
         self._public = PathList(public)
+        self._no_store = guard.config.routes.no_store
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request (ASGI)."""
@@ -127,7 +128,7 @@ class JWTGuardMiddleware:
             await self.app(scope, receive, send)
             return
         outcome = await self._identified(scope)
-        sender = Sender(send)
+        sender = Sender(send, private=outcome.principal is not None and self._no_store)
         try:
             if outcome.principal is None and self._protects_all and not self._is_open(scope):
                 scope[_SPEAKER] = self.guard

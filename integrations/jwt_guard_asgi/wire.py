@@ -40,18 +40,27 @@ def close_code(refusal: Refusal) -> int:
 
 
 class Sender:
-    """A `send` that remembers how far the answer is."""
+    """A `send` that remembers how far the answer is, and keeps private ones out of caches.
 
-    __slots__ = ("_send", "stage")
+    Args:
+        send: the server's.
+        private: whether an answer that says nothing of caching is marked `no-store`.
+    """
 
-    def __init__(self, send: Send) -> None:
+    __slots__ = ("_private", "_send", "stage")
+
+    def __init__(self, send: Send, *, private: bool = False) -> None:
         self._send = send
+        self._private = private
         self.stage: str | None = None
 
     async def __call__(self, message: Message) -> None:
         """Send a message."""
-        if message["type"] in _STAGES:
-            self.stage = message["type"]
+        kind = message["type"]
+        if kind in _STAGES:
+            self.stage = kind
+            if self._private and kind == "http.response.start":
+                message = _unstored(message)
         await self._send(message)
 
     async def refuse(self, scope: Scope, refusal: Refusal, reply: Reply) -> None:
@@ -66,6 +75,13 @@ class Sender:
             await self({"type": "websocket.close", "code": close_code(refusal)})
         elif scope["type"] == "http":
             raise refusal
+
+
+def _unstored(message: Message) -> Message:
+    fields = list(message.get("headers") or ())
+    if any(name.lower() == b"cache-control" for name, _ in fields):
+        return message
+    return {**message, "headers": [*fields, (b"cache-control", b"no-store")]}
 
 
 async def send_reply(scope: Scope, send: Send, reply: Reply) -> None:

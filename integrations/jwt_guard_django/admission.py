@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from jwt_guard.errors import Refusal
@@ -24,6 +25,7 @@ __all__ = [
     "admit",
     "current_principal",
     "identify",
+    "keep_private",
     "memo_of",
     "refused",
     "response_of",
@@ -126,6 +128,20 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """What the caller is told, by the guard that was asked last."""
     asked = memo_of(request).asked or next(iter(guards()))
     return response_of(get_guard(asked).reply(refusal), request)
+
+
+def keep_private(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+    """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
+    if not response.has_header("Cache-Control") and _is_private(memo_of(request)):
+        response["Cache-Control"] = "no-store"
+    return response
+
+
+def _is_private(memo: Memo) -> bool:
+    return any(
+        outcome.principal is not None and get_guard(name).config.routes.no_store
+        for name, outcome in memo.outcomes.items()
+    )
 
 
 def response_of(reply: Reply, request: HttpRequest) -> HttpResponse:

@@ -10,7 +10,14 @@ from django.http.response import HttpResponseBase
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, arun, run
 from jwt_guard.marks import Rule, is_public, rules_among
-from jwt_guard_django.admission import DjangoView, admit, identify, memo_of, refused
+from jwt_guard_django.admission import (
+    DjangoView,
+    admit,
+    identify,
+    keep_private,
+    memo_of,
+    refused,
+)
 from jwt_guard_django.guards import guards
 from jwt_guard_django.marks import marks_of
 
@@ -48,12 +55,12 @@ class JWTGuardMiddleware:
             return self._call_async(request)
         run(identify(request))
         response: Answer = self.get_response(request)
-        return run(_unless_unjudged(request, response))
+        return keep_private(request, run(_unless_unjudged(request, response)))
 
     async def _call_async(self, request: HttpRequest) -> Answer:
         await arun(identify(request))
         response: Answer = await self.get_response(request)
-        return await arun(_unless_unjudged(request, response))
+        return keep_private(request, await arun(_unless_unjudged(request, response)))
 
     def _process_view(self, request: HttpRequest, view: Any, *args: Any) -> Answer | None:
         return run(_judgement(request, _rules(request, view)))

@@ -20,6 +20,7 @@ __all__ = [
     "Memo",
     "admit",
     "current_principal",
+    "keep_private",
     "memo_of_request",
     "refused",
     "response_of",
@@ -121,6 +122,21 @@ def refused(refusal: Refusal) -> Response:
 def response_of(reply: Reply) -> Response:
     """A reply of the core as a response of Flask."""
     return Response(reply.body, status=reply.status, headers=list(reply.headers))
+
+
+def keep_private(response: Response) -> Response:
+    """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
+    memo = cast(Memo | None, getattr(request, _MEMO, None))
+    if memo is not None and "Cache-Control" not in response.headers and _is_private(memo):
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _is_private(memo: Memo) -> bool:
+    return any(
+        outcome.principal is not None and memo.guards[name].guard.config.routes.no_store
+        for name, outcome in memo.outcomes.items()
+    )
 
 
 def stop(refusal: Refusal) -> NoReturn:

@@ -14,6 +14,7 @@ from jwt_guard_flask.admission import (
     Installed,
     Memo,
     admit,
+    keep_private,
     memo_of_request,
     refused,
     stop,
@@ -104,6 +105,7 @@ def _watch(app: Flask) -> None:
     # The earliest hook of a request: later ones may already look things up, or answer.
     app.url_value_preprocessors.setdefault(None, []).insert(0, _before_everything)
     app.register_error_handler(Refusal, refused)
+    app.after_request(keep_private)
 
 
 def _before_everything(endpoint: str | None, view_args: dict[str, Any] | None) -> None:
