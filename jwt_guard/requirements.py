@@ -6,8 +6,10 @@ raises for what a caller sent: it answers the `Refusal` that the caller deserves
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.principal import Principal
@@ -62,8 +64,7 @@ def _closure(name: str, direct: Mapping[str, tuple[str, ...]]) -> set[str]:
     return seen
 
 
-@dataclass(frozen=True, slots=True)
-class Context:
+class Context(msgspec.Struct, frozen=True):
     """What a requirement is checked against.
 
     Attributes:
@@ -74,9 +75,9 @@ class Context:
     """
 
     principal: Principal
-    hierarchy: RoleHierarchy = field(default_factory=RoleHierarchy)
-    path_params: Mapping[str, Any] = field(default_factory=dict)
-    now: float = field(default_factory=time.time)
+    hierarchy: RoleHierarchy = msgspec.field(default_factory=RoleHierarchy)
+    path_params: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    now: float = msgspec.field(default_factory=time.time)
 
 
 Check = Callable[[Context], Refusal | None]

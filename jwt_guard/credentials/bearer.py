@@ -15,10 +15,7 @@ def bearer_token(view: RequestView) -> str | None:
         Refusal: `credentials_ambiguous` for several, in headers or beside one in the query
             (RFC 6750 section 2), `credentials_malformed` for a header that is not well-formed.
     """
-    values = view.header("authorization")
-    if not values:
-        return None
-    fields = _fields(values)
+    fields = _fields(view.header("authorization"))
     bearers = [field for field in fields if field[:6].lower() == _SCHEME]
     if not bearers:
         return None
@@ -29,11 +26,13 @@ def bearer_token(view: RequestView) -> str | None:
 
 def _fields(values: list[str]) -> list[str]:
     """One field a header; WSGI servers have joined repeated ones with commas."""
+    if len(values) == 1 and "," not in values[0]:
+        return [values[0].strip(" \t")]
     return [field.strip(" \t") for value in values for field in value.split(",")]
 
 
 def _token_of(field: str) -> str:
-    scheme, _, token = field.rstrip(" \t").partition(" ")
+    scheme, _, token = field.partition(" ")
     if scheme.lower() != _SCHEME or not token or " " in token or "\t" in token:
         raise Refusal(Reason.CREDENTIALS_MALFORMED)
     return token
