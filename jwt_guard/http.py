@@ -182,10 +182,7 @@ def query_has(view: RequestView, name: str) -> bool:
     query = view.query
     if not query:
         return False
-    try:
-        return any(key == name for key, _ in parse_qsl(query, keep_blank_values=True))
-    except ValueError:
-        return False
+    return any(key == name for key, _ in parse_qsl(query, keep_blank_values=True))
 
 
 @dataclass(frozen=True, slots=True)
