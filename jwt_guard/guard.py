@@ -2,11 +2,14 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Self
+
+import msgspec
 
 from jwt_guard.assembly import Assembly, IssuerResolver, opened_store
 from jwt_guard.audit.building import Builder
+from jwt_guard.audit.detect.actions import InBackground, for_rules
+from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.observer import LogObserver, Observer, settle
 from jwt_guard.audit.trail import AuditTrail
 from jwt_guard.config import Config, Source
@@ -40,8 +43,7 @@ BadToken = Literal["refuse", "anonymous"]
 """What becomes of a bad token where authentication is optional."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """What a request's credentials tell: a principal, or why there is none.
 
     Attributes:
@@ -106,6 +108,9 @@ class Guard:
             observers=self.observers,
             fail_open=config.store.fail_open,
         )
+        if self.trail is not None and self.trail.suite is not None and config.audit.detect.revoke:
+            end = for_rules(config.audit.detect.revoke, InBackground(self._end_session))
+            self.trail.suite.actions.append(end)
         self.sessions = self._built_sessions()
         self.secrets = self._own_secrets()
         self.cookies = _cookie_jar(config, self.secrets)
@@ -350,6 +355,14 @@ class Guard:
             "authorization_servers": issuers + own,
             "bearer_methods_supported": ["header"],
         }
+
+    def _end_session(self, alert: Alert) -> None:
+        """What `[audit.detect] revoke` asks for."""
+        fact = alert.fact
+        if fact.session is not None:
+            run(
+                self.revocations.revoke_session(fact.session, issuer=fact.issuer, reason=alert.rule)
+            )
 
     def close(self) -> None:
         """Write what the audit trail still holds; it is also written when the program ends."""

@@ -1,10 +1,14 @@
 """From `[audit]` to the trail that records."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from jwt_guard.audit.detect.actions import for_rules
+from jwt_guard.audit.detect.places import geoip_locator
+from jwt_guard.audit.detect.stolen import Locator
+from jwt_guard.audit.detect.suite import DetectorSuite, all_detectors
 from jwt_guard.audit.ecs import EcsEncoder
 from jwt_guard.audit.file import FileSink, Rotation
 from jwt_guard.audit.folder import LogFolder
@@ -17,7 +21,6 @@ from jwt_guard.audit.settings import AuditConfig, scheme_of, split_format
 from jwt_guard.audit.shown import Shower, Showing
 from jwt_guard.audit.sinks import Encoder, Format, Sink
 from jwt_guard.audit.trail import AuditTrail
-from jwt_guard.audit.writer import Watcher
 from jwt_guard.errors import ConfigurationError, Problem
 
 __all__ = ["Builder"]
@@ -52,21 +55,55 @@ class Builder:
             "ecs": EcsEncoder(service=service, version=ours),
         }
 
-    def trail(self, watchers: Sequence[Watcher] = ()) -> AuditTrail:
+    def trail(self) -> AuditTrail:
         """The trail, not yet begun: files are opened with the first event.
 
         Raises:
             ConfigurationError: a sink cannot be what it is said to be.
         """
+        suite = self.suite() if self._config.detect.enabled else None
         return AuditTrail(
             self.sinks(),
             encoders=self.encoders,
             shower=Shower(self.pseudonyms(), self._showing()),
             rules=self._config.rules,
             sampling=self._sampling(),
-            watchers=watchers,
+            suite=suite,
             clock=self._clock,
         )
+
+    def suite(self, disable: tuple[str, ...] = ()) -> DetectorSuite:
+        """The detectors, as configured.
+
+        Args:
+            disable: rules that are left out besides.
+
+        Raises:
+            ConfigurationError: the database of places cannot be used.
+        """
+        config = self._config.detect
+        detectors = all_detectors(
+            subjects=config.subjects, locate=self._locator(), disable=(*config.disable, *disable)
+        )
+        suite = DetectorSuite(detectors, subjects=config.subjects)
+        if config.step_up:
+            suite.actions.append(for_rules(config.step_up, suite.demands))
+        return suite
+
+    def _locator(self) -> Locator | None:
+        database = self._config.detect.geoip
+        if database is None:
+            return None
+        try:
+            return geoip_locator(self._base / database)
+        except (ImportError, OSError, ValueError) as error:
+            raise ConfigurationError(
+                Problem(
+                    path="audit.detect.geoip",
+                    message=str(error),
+                    remedy="give the file of a GeoIP2 or GeoLite2 city database",
+                )
+            ) from None
 
     def sinks(self) -> list[Sink]:
         """The sinks, unopened.

@@ -8,7 +8,8 @@ tell of everything else with one `Occurrence`, inside a flow or outside of one:
 
 None of them waits, as a rule. An observer that must not lose a record answers with an `Effect`,
 which ends when the record is safe; one that cannot take a record refuses the request with
-`audit_unavailable`. No observer ever sees a token.
+`audit_unavailable`; one that was alarmed may demand that a caller authenticates anew. No observer
+is given a token.
 """
 
 import logging
@@ -91,7 +92,7 @@ class Occurrence:
 class Observer(Protocol):
     """Told of outcomes, with the exact reason.
 
-    The only exception that may leave a method is a `Refusal` with `audit_unavailable`.
+    The only exception that may leave a method is a `Refusal`: the request is then refused.
     """
 
     def authenticated(self, principal: Principal, view: RequestView | None) -> Pending:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from jwt_guard.audit.detect.suite import RULES
 from jwt_guard.audit.queue import QueueRules, WhenFull
 from jwt_guard.errors import Problem
 from jwt_guard.settings import (
@@ -37,6 +38,13 @@ def _sink(value: Any) -> str:
     if sink.strip() in {"ocsf:", "ecs:"}:
         raise Mistake("names a format and no place", "write it as ecs:audit.jsonl")
     return sink
+
+
+def _rules(value: Any) -> tuple[str, ...]:
+    listed = names(value)
+    if not set(listed) <= set(RULES):
+        raise Mistake("names a rule that there is not", f"choose from {', '.join(RULES)}")
+    return listed
 
 
 def _share(value: Any) -> float:
@@ -97,15 +105,15 @@ class DetectorsConfig:
     """`[audit.detect]`: what is looked for while it happens."""
 
     enabled: bool = setting(boolean, "whether the detectors run in this process", default=True)
-    disable: tuple[str, ...] = setting(names, "rules that are not looked for", default=())
+    disable: tuple[str, ...] = setting(_rules, "rules that are not looked for", default=())
     geoip: str | None = setting(
         text, "your GeoIP2 city database, for impossible travel", default=None
     )
     revoke: tuple[str, ...] = setting(
-        names, "rules that end the session on which they fire", default=()
+        _rules, "rules that end the session on which they fire", default=()
     )
     step_up: tuple[str, ...] = setting(
-        names, "rules after which the subject must authenticate anew", default=()
+        _rules, "rules after which the subject must authenticate anew", default=()
     )
     subjects: int = setting(
         integer(100, 10_000_000), "how many subjects each rule remembers", default=50_000

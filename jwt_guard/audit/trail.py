@@ -6,19 +6,21 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from typing import NoReturn
 
 import msgspec
 
 from jwt_guard.audit import facts
+from jwt_guard.audit.detect.suite import DetectorSuite
 from jwt_guard.audit.facts import Fact
 from jwt_guard.audit.lane import Lane
-from jwt_guard.audit.observer import Occurrence, Pending
+from jwt_guard.audit.observer import Occurrence, Pending, settle
 from jwt_guard.audit.queue import FactQueue, QueueRules, Ticket
 from jwt_guard.audit.sampling import Each, Sampling
 from jwt_guard.audit.shown import Shower
 from jwt_guard.audit.sinks import Encoder, Format, Sink
 from jwt_guard.audit.writer import Watcher, Writer
-from jwt_guard.errors import Refusal
+from jwt_guard.errors import Reason, Refusal
 from jwt_guard.http import RequestView
 from jwt_guard.principal import Principal
 
@@ -40,7 +42,7 @@ class AuditTrail:
         shower: makes facts fit to be written.
         rules: how many facts may wait and what happens to one more.
         sampling: which of the verified requests are written; all, in strict mode.
-        watchers: who sees every fact.
+        suite: the detectors, which see every fact.
         clock: seconds since 1970 UTC.
 
     Attributes:
@@ -57,11 +59,12 @@ class AuditTrail:
         shower: Shower,
         rules: QueueRules | None = None,
         sampling: Sampling | None = None,
-        watchers: Sequence[Watcher] = (),
+        suite: DetectorSuite | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.sinks = sinks
-        self.watchers = list(watchers)
+        self.suite = suite
+        self.watchers: list[Watcher] = [suite] if suite else []
         self._encoders = encoders
         self._shower = shower
         self.secret = os.urandom(32)
@@ -78,10 +81,23 @@ class AuditTrail:
 
     def authenticated(self, principal: Principal, view: RequestView | None) -> Pending:
         """See `Observer`."""
+        if self.suite is not None:
+            since = self.suite.demands.unmet(principal.identity, principal.authenticated_at)
+            if since is not None:
+                return self._must_step_up(principal, view, since)
         fact = facts.of_principal(
             facts.AUTHENTICATED, self._clock(), principal, facts.seen(view), None, self._traced()
         )
         return self._put(fact)
+
+    def _must_step_up(
+        self, principal: Principal, view: RequestView | None, since: float
+    ) -> NoReturn:
+        """An alert asked for the caller's proof of being present (RFC 9470 section 3)."""
+        max_age = max(1, int(self._clock() - since))
+        refusal = Refusal(Reason.AUTHENTICATION_TOO_OLD, max_age=max_age)
+        settle(self.denied(refusal, principal, view))
+        raise refusal
 
     def refused(self, refusal: Refusal, view: RequestView | None) -> Pending:
         """See `Observer`."""

@@ -14,6 +14,8 @@ import click
 
 from jwt_guard.audit.building import Builder
 from jwt_guard.audit.chain import Link
+from jwt_guard.audit.detect.base import Alert
+from jwt_guard.audit.detect.suite import RULES
 from jwt_guard.audit.file import FileSink
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.privacy import SubjectKeys, SubjectKeysUnavailable
@@ -310,6 +312,49 @@ def _readable(report: Report, took: float) -> str:
     last = report.last.fingerprint.decode("ascii", "replace")
     lines.append(f"last     {report.last.sequence}:{printable(last[:32] + '…')}")
     return "\n".join(lines)
+
+
+@audit.command()
+@_with_log
+@_filtered
+@json_option
+@click.option("--disable", multiple=True, type=click.Choice(RULES), help="A rule to leave out.")
+def scan(log: _Log, query: Query, as_json_: bool, disable: tuple[str, ...]) -> None:
+    """Judge the log afterwards, by the rules that also run in the application.
+
+    Exit status: 0 when nothing looks wrong, 1 when something does.
+    """
+    suite = log.builder.suite(disable)
+    bad: list[Place] = []
+    found = 0
+    for entry in _wanted(log, query, bad):
+        for alert in suite.judge(entry.fact):
+            found += 1
+            say(as_json(_alert(alert)) if as_json_ else _alert_line(alert))
+    _complain(bad)
+    raise click.exceptions.Exit(BAD if found else 0)
+
+
+def _alert(alert: Alert) -> dict[str, Any]:
+    fact = alert.fact
+    return {
+        "time": _instant(fact.time),
+        "rule": alert.rule,
+        "title": alert.title,
+        "severity": alert.severity,
+        "user": fact.subject,
+        "session": fact.session,
+        "address": fact.address,
+        "detail": dict(alert.detail),
+    }
+
+
+def _alert_line(alert: Alert) -> str:
+    told = _alert(alert)
+    who = [told["user"] or "-", told["address"] or "-"]
+    detail = [f"{name}={value}" for name, value in alert.detail.items()]
+    parts = (told["time"], f"{alert.rule:<20}", *who, alert.title, *detail)
+    return printable("  ".join(parts))
 
 
 @audit.command()

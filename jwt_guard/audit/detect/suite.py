@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
+from jwt_guard.audit.detect.actions import Demands
 from jwt_guard.audit.detect.base import Alert, Bounded, Detector
 from jwt_guard.audit.detect.habits import Habits
 from jwt_guard.audit.detect.pressure import (
@@ -89,6 +90,10 @@ class DetectorSuite:
         subjects: how many subjects' habits are remembered.
         quiet: seconds.
         actions: called with each alert, in this thread; their exceptions are logged.
+
+    Attributes:
+        alerts: how many alerts each rule has given.
+        demands: who must authenticate anew.
     """
 
     def __init__(
@@ -100,6 +105,7 @@ class DetectorSuite:
         actions: Sequence[Action] = (),
     ) -> None:
         self.actions = list(actions)
+        self.demands = Demands()
         self.alerts: dict[str, int] = dict.fromkeys((each.rule for each in detectors), 0)
         self._habits = Habits(subjects)
         self._quiet = quiet
