@@ -26,6 +26,9 @@ __all__ = ["Keeping", "Revocations", "milliseconds"]
 _SKEW = 1000
 """How far the clocks of processes may differ, in milliseconds, and the grain of `iat`."""
 
+_AHEAD = 86_400_000
+"""No clocks differ by so many milliseconds: a session born so long after its token is none."""
+
 _logger = logging.getLogger("jwt_guard")
 
 
@@ -101,7 +104,7 @@ class Revocations:
                 raise
             _logger.warning("revocation was not looked up: the store does not answer")
             return
-        if latest is not None and (_issued(principal) if birth is None else birth) <= latest:
+        if latest is not None and _born(principal, birth) <= latest:
             raise Refusal(Reason.TOKEN_REVOKED)
 
     def _own_birth(self, principal: Principal) -> int | None:
@@ -253,9 +256,15 @@ class Revocations:
         return f"Revocations({self.store!r})"
 
 
+def _born(principal: Principal, own_birth: int | None) -> int:
+    """The birth of the session, unless an application's own `sid` only looks like one of ours."""
+    issued = _issued(principal)
+    return issued if own_birth is None or own_birth > issued + _AHEAD else own_birth
+
+
 def _issued(principal: Principal) -> int:
-    """The `iat`; without one a token is as old as can be."""
-    return 0 if principal.issued_at is None else milliseconds(principal.issued_at)
+    """The `iat`; without one, or before 1970, a token is as old as can be."""
+    return milliseconds(max(0, principal.issued_at or 0))
 
 
 def _keys_of(principal: Principal, own_birth: int | None) -> list[str]:

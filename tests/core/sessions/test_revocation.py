@@ -252,17 +252,37 @@ def test_a_foreign_issuer_cannot_pass_for_ours(app: App) -> None:
         app.guard.verify(token)
 
 
-def test_a_hand_made_token_of_ours_is_revoked_by_its_own_sid(app: App) -> None:
+@pytest.mark.parametrize("sid", ["my-own", "65f1c0ffee65f1c0ffee65f1"], ids=["short", "like ours"])
+def test_a_hand_made_token_of_ours_is_revoked_by_its_own_sid(app: App, sid: str) -> None:
     """Also where the application issues tokens with session names of its own."""
     issuer = app.guard.issuer
     assert issuer is not None
-    token = issuer.issue("ada", client_id="web", claims={"sid": "my-own"})
+    token = issuer.issue("ada", client_id="web", claims={"sid": sid})
     app.guard.verify(token)
-    assert not run(app.sessions.revoke_session("my-own"))
+    assert not run(app.sessions.revoke_session(sid))
     with pytest.raises(Refusal, match="token_revoked"):
         app.guard.verify(token)
     assert app.guard.config.tokens is not None
     assert app.guard.config.tokens.issuer == ISSUER
+
+
+def test_a_sid_that_looks_like_one_of_ours_makes_no_token_young(app: App) -> None:
+    """A session that would begin in some thousand years spares no token from a cut-off."""
+    issuer = app.guard.issuer
+    assert issuer is not None
+    token = issuer.issue("ada", client_id="web", claims={"sid": "65f1c0ffee65f1c0ffee65f1"})
+    run(app.guard.revocations.revoke_subject("ada"))
+    with pytest.raises(Refusal, match="token_revoked"):
+        app.guard.verify(token)
+
+
+@pytest.mark.parametrize("iat", [-1, -1e308, 0.5])
+def test_F5_odd_births_are_before_every_cut_off(iat: float) -> None:
+    """Whatever number a trusted issuer writes, there is an answer."""
+    guard = Guard.from_config(tokens.configuration())
+    run(guard.revocations.revoke_everything())
+    with pytest.raises(Refusal, match="token_revoked"):
+        guard.verify(tokens.mint(iat=iat))
 
 
 # The store is down
