@@ -1,7 +1,8 @@
 """Real stores for tests, each started by the test session itself, as any user, on this machine.
 
 The fixtures `postgresql_url`, `valkey_url` and `valkey_cluster_url` give a server for the whole
-session, with nothing in it. `Valkey` and `PostgreSQL` are for those who must kill one.
+session, with nothing in it; `store_url` gives each kind of store in turn. `Valkey` and `PostgreSQL`
+are for those who must kill one.
 """
 
 import importlib.util
@@ -26,6 +27,7 @@ __all__ = [
     "Valkey",
     "postgresql_server",
     "postgresql_url",
+    "store_url",
     "valkey_cluster_server",
     "valkey_cluster_url",
     "valkey_server",
@@ -182,3 +184,19 @@ def postgresql_url(postgresql_server: PostgreSQL) -> str:
     """The URL of an empty PostgreSQL database."""
     postgresql_server.empty()
     return postgresql_server.url
+
+
+STORES = ["memory", "sqlite", "postgresql", "postgresql+asyncpg", "valkey", "valkey_cluster"]
+
+
+@pytest.fixture(params=STORES)
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store of each kind."""
+    kind: str = request.param
+    if kind == "memory":
+        return "memory://"
+    if kind == "sqlite":
+        return f"sqlite:///{tmp_path}/store.sqlite3"
+    server, plus, driver = kind.partition("+")
+    url: str = request.getfixturevalue(f"{server}_url")
+    return url.replace("postgresql://", f"postgresql{plus}{driver}://")

@@ -10,7 +10,30 @@ from jwt_guard.flow import run
 from jwt_guard.guard import Guard
 from jwt_guard.sessions import Client, Grant, Sessions, User
 from tests.support import tokens
+from tests.support.servers import (
+    postgresql_server,
+    postgresql_url,
+    store_url,
+    valkey_cluster_server,
+    valkey_cluster_url,
+    valkey_server,
+    valkey_url,
+)
 from tests.support.tokens import Clock
+
+__all__ = [
+    "App",
+    "Ears",
+    "app",
+    "application",
+    "postgresql_server",
+    "postgresql_url",
+    "store_url",
+    "valkey_cluster_server",
+    "valkey_cluster_url",
+    "valkey_server",
+    "valkey_url",
+]
 
 ISSUER = "https://app.example.test"
 WEB = Client(client_id="web")

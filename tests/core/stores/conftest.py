@@ -12,6 +12,7 @@ from jwt_guard.stores.protocol import Store
 from tests.support.servers import (
     postgresql_server,
     postgresql_url,
+    store_url,
     valkey_cluster_server,
     valkey_cluster_url,
     valkey_server,
@@ -21,6 +22,7 @@ from tests.support.servers import (
 __all__ = [
     "postgresql_server",
     "postgresql_url",
+    "store_url",
     "valkey_cluster_server",
     "valkey_cluster_url",
     "valkey_server",
@@ -29,21 +31,6 @@ __all__ = [
 
 T = TypeVar("T")
 Act = Callable[[Flow[T]], Awaitable[T]]
-
-STORES = ["memory", "sqlite", "postgresql", "postgresql+asyncpg", "valkey", "valkey_cluster"]
-
-
-@pytest.fixture(params=STORES)
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty store of each kind."""
-    kind: str = request.param
-    if kind == "memory":
-        return "memory://"
-    if kind == "sqlite":
-        return f"sqlite:///{tmp_path}/store.sqlite3"
-    server, plus, driver = kind.partition("+")
-    url: str = request.getfixturevalue(f"{server}_url")
-    return url.replace("postgresql://", f"postgresql{plus}{driver}://")
 
 
 @pytest.fixture

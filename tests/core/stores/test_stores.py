@@ -3,11 +3,17 @@
 import asyncio
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import pytest
+import valkey
+
 from jwt_guard.flow import run
+from jwt_guard.stores.opening import open_store
 from jwt_guard.stores.protocol import FOREVER, Session, Store, cut_off_key
 from tests.core.stores.conftest import Act
+from tests.support.servers import STORES
 
 NOW = int(time.time() * 1000)
 HOUR = 3_600_000
@@ -120,29 +126,52 @@ async def test_what_is_counted_begins_anew_at_its_end(store: Store, act: Act[Any
     assert await count(HOUR + 1) == 1
 
 
-async def test_what_has_expired_is_purged_and_nothing_else(store: Store, act: Act[Any]) -> None:
-    """Sessions by their last use, cut-offs by their longest need, counts by their end."""
-    soon = int(time.time() * 1000) + 300
+async def fill_with_what_expires(store: Store, act: Act[Any]) -> None:
+    """Sessions, cut-offs and counts that end in an hour, and some whose end was put off."""
+    soon, late = NOW + HOUR, NOW + 2 * HOUR
     for sid in ("old-1", "old-2", "used"):
-        await act(store.create(session(sid, idle_expires_at=soon)))
-    await act(store.create(session("young")))
-    used = session("used", idle_expires_at=soon)
-    await act(store.change(used, replace(used, idle_expires_at=soon + HOUR, version=1)))
-    for key, until in [("old", soon), ("both", soon), ("both", soon + HOUR), ("both", soon)]:
+        await act(store.create(session(sid, idle_expires_at=soon, expires_at=late)))
+    used = session("used", idle_expires_at=soon, expires_at=late)
+    await act(store.change(used, replace(used, idle_expires_at=late, version=1)))
+    for key, until in [("old", soon), ("both", soon), ("both", late), ("both", soon)]:
         await act(store.cut_off(key, at=NOW, until=until))
     await act(store.tally("old", now=NOW, until=soon))
-    await act(store.tally("young", now=NOW, until=soon + HOUR))
-    assert await act(store.purge(now=soon - 1, limit=10)) == 0
-    await asyncio.sleep(0.35)
+    await act(store.tally("old", now=NOW, until=late))
+    await act(store.tally("young", now=NOW, until=late))
 
-    batches = [await act(store.purge(now=soon, limit=1)) for _ in range(3)]
-    assert batches in ([3, 1, 0], [0, 0, 0]), "in batches, or by the server itself"
-    kept = {each.sid for each in await act(store.sessions_of("ada"))}
-    assert kept == {"young", "used"}
+
+@pytest.mark.parametrize("store_url", [k for k in STORES if "valkey" not in k], indirect=True)
+async def test_what_has_expired_is_purged_and_nothing_else(store: Store, act: Act[Any]) -> None:
+    """Sessions by their last use, cut-offs by their longest need, counts by their end."""
+    await fill_with_what_expires(store, act)
+    soon = NOW + HOUR
+    assert await act(store.purge(now=soon - 1, limit=10)) == 0
+    assert [await act(store.purge(now=soon, limit=1)) for _ in range(3)] == [3, 1, 0]
+    assert [each.sid for each in await act(store.sessions_of("ada"))] == ["used"]
     assert await act(store.latest_cut_off(["old"])) is None
     assert await act(store.latest_cut_off(["both"])) == NOW
     assert await act(store.tally("old", now=soon, until=soon + HOUR)) == 1
     assert await act(store.tally("young", now=soon, until=soon + HOUR)) == 2
+
+
+async def test_valkey_drops_by_itself_what_has_expired(valkey_url: str, act: Act[Any]) -> None:
+    """At the same moments; there is nothing left for a purge to do."""
+    store = open_store(valkey_url, Path(), timeout=5)
+    await fill_with_what_expires(store, act)
+    with valkey.Valkey.from_url(valkey_url) as client:
+        ends = {key.decode(): client.pexpiretime(key) for key in client.scan_iter()}
+    assert ends == {
+        "jwt_guard:session:{s.old-1}": NOW + HOUR,
+        "jwt_guard:session:{s.old-2}": NOW + HOUR,
+        "jwt_guard:session:{s.used}": NOW + 2 * HOUR,
+        "jwt_guard:subject:{ada}": NOW + 2 * HOUR,
+        "jwt_guard:cut:{old}": NOW + HOUR,
+        "jwt_guard:cut:{both}": NOW + 2 * HOUR,
+        "jwt_guard:tally:{old}": NOW + HOUR,
+        "jwt_guard:tally:{young}": NOW + 2 * HOUR,
+    }
+    assert await act(store.purge(now=NOW + 9 * HOUR, limit=10)) == 0
+    await store.aclose()
 
 
 async def test_of_many_at_once_one_is_first(store: Store) -> None:
