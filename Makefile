@@ -19,6 +19,11 @@ INSTALLED := $(VENV)/.installed
 SOURCES := jwt_guard integrations sample_apps tests
 TYPED := $(wildcard $(SOURCES))
 
+# The peers that we are measured against have an environment of their own.
+BENCH_VENV ?= .venv-bench
+BENCH_INSTALLED := $(BENCH_VENV)/.installed
+BENCHMARKS ?=
+
 NPM := $(shell command -v npm 2>/dev/null)
 PROVIDER := tests/support/oidc_provider
 ifneq ($(and $(NPM),$(wildcard $(PROVIDER)/package.json)),)
@@ -60,13 +65,21 @@ coverage-report: $(INSTALLED) ## judge the coverage that the last such run wrote
 	@echo "The adapters:" && $(BIN)/coverage report --include='integrations/*'
 	@echo "The core:" && $(BIN)/coverage report --include='jwt_guard/*' --fail-under=95
 
+.PHONY: bench
+bench: $(BENCH_INSTALLED) ## measure us and our peers; rewrites docs/speed (BENCHMARKS="verify issue" for some)
+	@$(BENCH_VENV)/bin/python -m tests.benchmarks $(BENCHMARKS)
+
+.PHONY: bench-quick
+bench-quick: $(INSTALLED) ## measure in a minute; fails only at twice what we promise
+	@$(BIN)/python -m pytest tests/benchmarks/test_quick.py
+
 .PHONY: docs
 docs: $(INSTALLED) ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q -b html docs docs/_build/html
 
 .PHONY: clean
 clean: ## remove everything that the targets made
-	rm -rf .venv build dist docs/_build htmlcov .coverage .coverage.* coverage.xml
+	rm -rf .venv .venv-bench build dist docs/_build htmlcov .coverage .coverage.* coverage.xml
 	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	rm -rf $(PROVIDER)/node_modules
 	find jwt_guard integrations sample_apps tests docs -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
@@ -76,6 +89,14 @@ $(INSTALLED): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+$(BENCH_INSTALLED): pyproject.toml tests/benchmarks/peers.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@test -x $(BENCH_VENV)/bin/python || $(PYTHON) -m venv $(BENCH_VENV)
+	@echo "Installing into $(BENCH_VENV) ..."
+	@$(BENCH_VENV)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--editable '.[all]' --requirement tests/benchmarks/peers.txt
 	@touch $@
 
 # Without the registry the tests still run; those that need the provider skip and say so.
