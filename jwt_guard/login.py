@@ -14,6 +14,7 @@ import msgspec
 from jwt_guard.audit.observer import EventName, Occurrence, tell
 from jwt_guard.credentials.cookies import CookieJar
 from jwt_guard.credentials.csrf import Proof
+from jwt_guard.credentials.sealing import derived
 from jwt_guard.endpoints import Endpoint, json_reply
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Call, Flow
@@ -145,7 +146,7 @@ class _Login:
     def _identity(
         self, guard: Guard, view: RequestView, name: str, password: str
     ) -> Flow[Identity]:
-        throttle = Throttle(store=guard.store, key=guard.secrets[0])
+        throttle = Throttle(store=guard.store, key=derived(guard.secrets[0], "throttle"))
         yield from throttle.attempt(name, view.client, guard.clock())
         identity = yield from Call(self.check, name, password)
         if not isinstance(identity, Identity):

@@ -232,6 +232,59 @@ def test_one_address_cannot_try_everybody(caller: Caller) -> None:
     assert statuses[-2:] == [400, 429]
 
 
+@pytest.mark.parametrize(
+    "names",
+    [("ada", "ADA", " ada "), ("Straße", "STRASSE"), ("ﬁona", "fiona"), ("e\u0301va", "Éva")],
+)
+def test_no_other_spelling_of_a_name_is_another_account(
+    caller: Caller, names: tuple[str, ...]
+) -> None:
+    """An application may take them for the same user, so they are counted together."""
+    bodies = [{"username": names[n % len(names)], "password": "guess"} for n in range(11)]
+    assert [caller.call("login", body).status for body in bodies] == [400] * 10 + [429]
+
+
+@pytest.mark.parametrize(
+    ("addresses", "together"),
+    [
+        ("2001:db8::{n:x}", True),
+        ("2001:db8:0:{n:x}::1", False),
+        ("::ffff:192.0.2.{n}", False),
+        ("192.0.2.{n}", False),
+    ],
+)
+def test_a_network_of_version_6_is_one_address(
+    caller: Caller, addresses: str, together: bool
+) -> None:
+    """Who has one of version 6 has 2**64; those of version 4 stay apart, mapped or not."""
+    body = {"username": "ada", "password": "guess"}
+    replies = [caller.call("login", body, address=addresses.format(n=n)) for n in range(1, 12)]
+    assert replies[-1].status == (429 if together else 400)
+
+
+def test_a_mapped_address_is_the_one_that_it_maps(caller: Caller) -> None:
+    """A server that listens to both versions writes the one in the form of the other."""
+    body = {"username": "ada", "password": "guess"}
+    addresses = ["::ffff:192.0.2.9", "192.0.2.9"] * 6
+    replies = [caller.call("login", body, address=address) for address in addresses]
+    assert [reply.status for reply in replies[9:]] == [400, 429, 429]
+
+
+def test_what_is_refused_for_an_account_is_not_counted_for_the_address(caller: Caller) -> None:
+    """A program that hammers with an old password locks nobody else out behind its address."""
+    for _ in range(200):
+        caller.call("login", {"username": "robot", "password": "old"})
+    caller.log_in()
+
+
+def test_one_address_cannot_fill_the_store_with_names(caller: Caller) -> None:
+    """Once it is refused, no name that it tries is kept."""
+    for n in range(300):
+        caller.call("login", {"username": f"user{n}", "password": "guess"})
+    kept = run(caller.guard.store.purge(now=10**15, limit=10**6))
+    assert kept == 1 + 2 * 100
+
+
 def test_right_logins_from_one_address_are_not_counted(caller: Caller) -> None:
     """A whole office behind one address logs in, again and again."""
     for _ in range(150):
