@@ -255,7 +255,7 @@ class Runner:
             case Wait():
                 self._courier.wait(step.seconds)
             case Rule():
-                severity = step.ruling.severity or attack.severity
+                severity = _severity(step.ruling, None, attack)
                 played.rulings.append((step.about, step.ruling, step.exchange, severity))
         return ()
 
@@ -322,9 +322,14 @@ def _signer(text: str | None, token: forge.Token) -> forge.Signer | None:
 def _note(
     played: _Played, probe: Probe, ruling: Ruling, exchange: Exchange, attack: Attack
 ) -> None:
-    severity = ruling.severity if ruling.severity is not None else probe.severity
-    severity = attack.severity if severity is None else severity
+    severity = _severity(ruling, probe.severity, attack)
     played.rulings.append((probe.label, ruling, exchange, severity))
+
+
+def _severity(ruling: Ruling, probes: Severity | None, attack: Attack) -> Severity:
+    """The ruling's own severity, else the probe's, else the attack's; INFO is zero, and counts."""
+    known = (ruling.severity, probes, attack.severity)
+    return next(severity for severity in known if severity is not None)
 
 
 def _judged(attack: Attack, played: _Played, alive: bool, seconds: float, requests: int) -> Result:
