@@ -7,7 +7,7 @@ from typing import Protocol
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
-from jwt_guard.keys.algorithms import ALGORITHMS, JoseKey
+from jwt_guard.keys.algorithms import JoseKey
 from jwt_guard.keys.signatures import Verify, verifier
 
 __all__ = ["KeySet", "KeySource", "StaticKeys", "VerifyingKey", "find_key"]
@@ -140,8 +140,3 @@ def find_key(source: KeySource, kid: str | None, algorithm: str) -> Flow[tuple[K
     if found is None:
         raise Refusal(Reason.KEY_UNKNOWN, claim="kid")
     return keys, found
-
-
-def is_symmetric(algorithms: Iterable[str]) -> bool:
-    """Whether any of the algorithms is an HMAC."""
-    return any(ALGORITHMS[name].symmetric for name in algorithms)

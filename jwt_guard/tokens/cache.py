@@ -65,15 +65,6 @@ class TokenCache:
             self._old, self._young = (self._young if self.size > 1 else {}), {}
         self._young[digest] = entry
 
-    def drop(self, digest: bytes) -> None:
-        """Forget an entry."""
-        self._young.pop(digest, None)
-        self._old.pop(digest, None)
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._young, self._old = {}, {}
-
     def __len__(self) -> int:
         return len(self._young.keys() | self._old.keys())
 

@@ -114,7 +114,7 @@ def test_E10_odd_values_in_the_header(api: Api, name: str) -> None:
     allowed = {"jwk": dict, "x5c": list, "jku": str, "x5u": str, "x5t": str, "cty": str}
     for value in ODD:
         response = api.get("/me", _signed({**GOOD_HEADER, name: value}))
-        if isinstance(value, allowed.get(name, ())):
+        if isinstance(value, allowed.get(name, ())) and (name, value) != ("x5c", [1]):
             served(response)
         else:
             refused(response)

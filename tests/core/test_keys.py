@@ -17,7 +17,7 @@ from joserfc.jwk import RSAKey
 from jwt_guard import ConfigurationError, Guard, Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.keys.algorithms import ALGORITHMS
-from jwt_guard.keys.keyset import KeySet, StaticKeys, find_key, is_symmetric
+from jwt_guard.keys.keyset import KeySet, StaticKeys, find_key
 from jwt_guard.keys.loading import (
     MAX_KEYS,
     UnusableKeys,
@@ -386,9 +386,9 @@ def test_static_keys_have_nothing_to_learn() -> None:
 
 
 def test_hmac_is_symmetric_and_all_else_is_not() -> None:
-    """Who can verify an HMAC can sign."""
-    assert is_symmetric(["HS256"])
-    assert not is_symmetric(tokens.PUBLIC_KEY_ALGORITHMS)
+    """Who can verify an HMAC can sign; and `none` is not among the algorithms."""
+    symmetric = {name for name, algorithm in ALGORITHMS.items() if algorithm.symmetric}
+    assert symmetric == set(tokens.HMAC_ALGORITHMS)
     assert "none" not in {name.lower() for name in ALGORITHMS}
     assert set(ALGORITHMS) == set(tokens.ALL_ALGORITHMS)
 
