@@ -167,7 +167,8 @@ def _halves(signature: bytes) -> tuple[int, int, int]:
 
 
 def _joined(r: int, s: int, size: int) -> bytes:
-    return (r % 2 ** (8 * size)).to_bytes(size) + (s % 2 ** (8 * size)).to_bytes(size)
+    modulus = 1 << (8 * size)
+    return (r % modulus).to_bytes(size) + (s % modulus).to_bytes(size)
 
 
 @pytest.mark.parametrize("algorithm", CURVES)
@@ -192,7 +193,7 @@ def test_A12_a_right_signature_in_der_is_none(guard_for: Any, algorithm: str) ->
     message = mint(algorithm=algorithm).rpartition(".")[0]
     private = key(algorithm).private_key
     der = private.sign(message.encode(), ec.ECDSA(hashes.SHA256()))
-    assert decode_dss_signature(der)
+    assert min(decode_dss_signature(der)) > 0
     assert refused(guard_for(algorithm), f"{message}.{segment(der)}") == SIGNATURE_INVALID
 
 

@@ -369,6 +369,9 @@ def test_find_key_asks_the_source_to_renew_once() -> None:
             return full
             yield
 
+        def reload(self) -> Any:
+            raise AssertionError("nobody asked for that")
+
     source = Renewing()
     keys, verify = run(find_key(source, "ES256-main", "ES256"))
     assert keys is full
@@ -383,6 +386,7 @@ def test_static_keys_have_nothing_to_learn() -> None:
     """Their renewal is themselves."""
     keys = load_jwks(jwk(), ["ES256"]).keys
     assert run(StaticKeys(keys).renewed("x")) is keys
+    assert run(StaticKeys(keys).reload()) is True
 
 
 def test_hmac_is_symmetric_and_all_else_is_not() -> None:

@@ -6,7 +6,7 @@ How hard is tried is said by the environment variable `JWT_GUARD_HYPOTHESIS`: `c
 # ruff: noqa: PT017 - whether anything is raised is open; what it is, is asserted
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -399,11 +399,12 @@ def test_any_key_set_is_taken_or_unusable(document: Any) -> None:
 @given(st.text(max_size=60) | st.text(max_size=60).map("-----BEGIN PUBLIC KEY-----\n{}".format))
 def test_any_text_is_keys_or_unusable(text: str) -> None:
     """As a file of keys, as PEM, and as a secret."""
-    for load in (
+    loads: list[Callable[[], object]] = [
         lambda: load_text(text, ["ES256"]),
         lambda: load_pem(text, ["ES256"]),
         lambda: load_secret(text.encode("utf-8", "replace"), ["HS256"]),
-    ):
+    ]
+    for load in loads:
         try:
             load()
         except UnusableKeys as error:
