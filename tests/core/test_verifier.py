@@ -131,6 +131,16 @@ def test_copies_are_equal_and_as_read_only(guard: Guard) -> None:
             copied.claims["deep"]["list"][1]["x"].append(3)
 
 
+def test_copies_of_claims_are_equal_and_as_read_only(guard: Guard) -> None:
+    """The same for an object or an array taken out of them."""
+    claims: Any = guard.verify(mint(deep={"list": [1, {"x": [2]}]})).claims
+    for part in (claims, claims["deep"], claims["deep"]["list"]):
+        for copied in (copy.copy(part), copy.deepcopy(part), pickle.loads(pickle.dumps(part))):
+            assert copied == part
+            with pytest.raises(TypeError):
+                copied.clear()
+
+
 def test_no_repr_shows_claims(guard: Guard) -> None:
     """A principal in a log names its caller and no more."""
     caller = guard.verify(mint(email="ada@example.test"))
