@@ -71,15 +71,15 @@ def test_importing_loads_no_framework_client_or_database() -> None:
     assert imports.loaded() == set()
 
 
-def test_importing_takes_little_longer_than_joserfc() -> None:
-    """Which it needs, and which takes what the goal allows."""
+def test_importing_takes_no_longer_than_importing_joserfc() -> None:
+    """Which takes about what the goal allows, and is not loaded before it is needed."""
 
     def ratio() -> float:
         found = imports.measured(rounds=3)
         bare = found["bare Python"]
         return (found["import jwt_guard"] - bare) / (found["import joserfc"] - bare)
 
-    assert _least(ratio, SLACK) <= SLACK
+    assert _least(ratio, 1.0) <= 1.0
 
 
 def test_a_guard_adds_a_fraction_of_what_pyjwt_adds() -> None:
