@@ -14,6 +14,7 @@ __all__ = ["Finding", "findings"]
 
 Level = Literal["note", "warning"]
 
+_LONG_OUTAGE = 86_400
 _LONG_LEEWAY = 60
 _LONG_ACCESS = 3600
 _REFERENCES = ("env:", "file:")
@@ -115,6 +116,28 @@ def _plain_http(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
         )
 
 
+def _private_network(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
+    if issuer.private_network:
+        yield Finding(
+            level="note",
+            path=f"{at}.private_network",
+            message="keys may be fetched from hosts in private networks",
+            remedy="remove it, unless the provider is there",
+            reference="RFC 8725bis section 3.10",
+        )
+
+
+def _long_outage(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
+    if issuer.outage_limit > _LONG_OUTAGE:
+        yield Finding(
+            level="warning",
+            path=f"{at}.outage_limit",
+            message=f"a withdrawn key is believed for {issuer.outage_limit:g} seconds of an outage",
+            remedy=f"allow at most {_LONG_OUTAGE}",
+            reference="RFC 8725bis section 3.8",
+        )
+
+
 def _weak_profile(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
     if PROFILES[issuer.profile].legacy:
         yield Finding(
@@ -157,6 +180,8 @@ _CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
 )
 _ISSUER_CHECKS: tuple[Callable[[str, IssuerConfig], Iterator[Finding]], ...] = (
     _plain_http,
+    _private_network,
+    _long_outage,
     _weak_profile,
     _secret_in_file,
     _shared_secret,

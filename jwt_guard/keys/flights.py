@@ -51,8 +51,11 @@ class Flight:
     def launch_thread(self) -> None:
         """Start as a thread, unless it has started."""
         if self._take_off() or self._is_on(_running_loop()):
-            name = "jwt-guard-keys"
-            threading.Thread(target=self._fly, name=name, daemon=True).start()
+            thread = threading.Thread(target=self._fly, name="jwt-guard-keys", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the process is ending, or has no thread to spare
+                self._land()
 
     def launch_task(self, loop: asyncio.AbstractEventLoop) -> None:
         """Start as a task of the running loop, unless it has started."""

@@ -122,8 +122,8 @@ def test_D7_untrusted_issuers_cause_no_fetch(world: World) -> None:
 def test_D2_D4_D17_urls_in_a_token_are_never_asked(world: World) -> None:
     """Whatever names them, header or claims."""
     url = f"{world.server.origin}/attacker"
-    header = dict.fromkeys(("jku", "x5u", "kid", "iss", "jwks_uri"), url)
-    claims = dict.fromkeys(("jku", "jwks_uri", "azp", "iss_url", "sub"), url)
+    header: dict[str, str] = dict.fromkeys(("jku", "x5u", "kid", "iss", "jwks_uri"), url)
+    claims: dict[str, str] = dict.fromkeys(("jku", "jwks_uri", "azp", "iss_url", "sub"), url)
     refused(world.get(mint(claims, header=header, client_id=url)))
     assert {hit.path for hit in world.server.hits} <= {JWKS}
 
