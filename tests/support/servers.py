@@ -12,19 +12,26 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import psycopg
 import pytest
+from pytest_django import DjangoDbBlocker
 
+from jwt_guard.stores.opening import open_store
+from jwt_guard.stores.protocol import Store
 from tests.support.requirements import require_or_skip
 
 __all__ = [
     "PostgreSQL",
     "Valkey",
+    "django_postgresql_url",
+    "django_sqlite_url",
+    "open_any",
     "postgresql_server",
     "postgresql_url",
     "store_url",
@@ -186,7 +193,17 @@ def postgresql_url(postgresql_server: PostgreSQL) -> str:
     return postgresql_server.url
 
 
-STORES = ["memory", "sqlite", "postgresql", "postgresql+asyncpg", "valkey", "valkey_cluster"]
+STORES = [
+    "memory",
+    "sqlite",
+    "postgresql",
+    "postgresql+asyncpg",
+    "valkey",
+    "valkey_cluster",
+    "django_sqlite",
+    "django_postgresql",
+]
+"""The kinds of store, each of which a test can ask for by its name."""
 
 
 @pytest.fixture(params=STORES)
@@ -200,3 +217,55 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     server, plus, driver = kind.partition("+")
     url: str = request.getfixturevalue(f"{server}_url")
     return url.replace("postgresql://", f"postgresql{plus}{driver}://")
+
+
+@pytest.fixture
+def django_sqlite_url(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """Django's ORM over an SQLite file."""
+    database = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(tmp_path / "django.sqlite3")}
+    with _django_database(database, django_db_blocker) as alias:
+        yield f"django://{alias}"
+
+
+@pytest.fixture
+def django_postgresql_url(postgresql_url: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
+    """Django's ORM over PostgreSQL."""
+    parts = psycopg.conninfo.conninfo_to_dict(postgresql_url)
+    database = {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": parts["dbname"],
+        "USER": parts["user"],
+        "HOST": parts["host"],
+    }
+    with _django_database(database, django_db_blocker) as alias:
+        yield f"django://{alias}"
+
+
+_numbers = count(1)
+
+
+@contextmanager
+def _django_database(database: dict[str, Any], blocker: DjangoDbBlocker) -> Iterator[str]:
+    """A database of the Django project of the tests, for one of them."""
+    from django.core.management import call_command
+    from django.db import connections
+
+    alias = f"store_{next(_numbers)}"  # other threads still know the one of the last test
+    connections.databases[alias] = database
+    connections.settings = connections.configure_settings(connections.databases)
+    try:
+        with blocker.unblock():
+            call_command("migrate", "jwt_guard", database=alias, verbosity=0)
+            yield alias
+    finally:
+        connections[alias].close()
+        del connections[alias], connections.databases[alias]
+
+
+def open_any(url: str, *, timeout: float) -> Store:
+    """The store of a URL, also one of Django's."""
+    if url.startswith("django:"):
+        from jwt_guard_django.store import DjangoStore
+
+        return DjangoStore.from_url(url)
+    return open_store(url, Path(), timeout=timeout)

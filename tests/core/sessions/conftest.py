@@ -9,8 +9,11 @@ from jwt_guard.audit.observer import EventName, LogObserver, Occurrence, Pending
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
 from jwt_guard.sessions import Client, Grant, Sessions, User
+from jwt_guard.stores.protocol import Store
 from tests.support import tokens
 from tests.support.servers import (
+    django_postgresql_url,
+    django_sqlite_url,
     postgresql_server,
     postgresql_url,
     store_url,
@@ -26,6 +29,8 @@ __all__ = [
     "Ears",
     "app",
     "application",
+    "django_postgresql_url",
+    "django_sqlite_url",
     "postgresql_server",
     "postgresql_url",
     "store_url",
@@ -74,8 +79,10 @@ class App:
         return run(self.sessions.refresh(token, client=client, **more))
 
 
-def application(*, tokens_table: dict[str, Any] | None = None, **changes: Any) -> App:
-    """An application; `tokens_table` changes its `[tokens]`."""
+def application(
+    *, tokens_table: dict[str, Any] | None = None, kept_in: Store | None = None, **changes: Any
+) -> App:
+    """An application; `tokens_table` changes its `[tokens]`, `changes` the rest."""
     table = {
         "issuer": ISSUER,
         "signing_keys": {"keys": [tokens.private_jwk("ES256")]},
@@ -83,7 +90,7 @@ def application(*, tokens_table: dict[str, Any] | None = None, **changes: Any) -
     }
     clock = Clock()
     guard = Guard.from_config(
-        {"audience": tokens.AUDIENCE, "tokens": table, **changes}, clock=clock
+        {"audience": tokens.AUDIENCE, "tokens": table, **changes}, clock=clock, store=kept_in
     )
     assert guard.sessions is not None
     ears = Ears()

@@ -8,11 +8,14 @@ from functools import partial
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import arun, run
 from jwt_guard.sessions import Grant
 from tests.core.sessions.conftest import WEB, App, application
+from tests.support.servers import open_any
 
 TOGETHER = 20
 
@@ -20,7 +23,7 @@ TOGETHER = 20
 @pytest.fixture
 async def shared(store_url: str) -> AsyncIterator[App]:
     """An application on each kind of store."""
-    app = application(store={"url": store_url, "timeout": 20})
+    app = application(kept_in=open_any(store_url, timeout=20))
     yield app
     await app.guard.store.aclose()
 
@@ -41,6 +44,8 @@ def at_once(work: Callable[[], Any], *others: Callable[[], Any]) -> list[Any]:
             answers.append(job())
         except Refusal as refusal:
             answers.append(refusal)
+        finally:
+            connections.close_all()
 
     threads = [threading.Thread(target=thread, args=(job,)) for job in (work, *others)]
     for each in threads:
@@ -67,9 +72,10 @@ def test_threads_that_refresh_at_once_get_one_lineage(shared: App) -> None:
 async def test_tasks_that_refresh_at_once_get_one_lineage(shared: App) -> None:
     """The same on an event loop."""
     for _ in range(3):
-        token = shared.login().refresh_token
+        token = (await arun(shared.sessions.start("ada", client=WEB))).refresh_token
         flows = [shared.sessions.refresh(token, client=WEB) for _ in range(TOGETHER)]
-        is_one_lineage(await asyncio.gather(*map(arun, flows)), shared)
+        grants = await asyncio.gather(*map(arun, flows))
+        await sync_to_async(is_one_lineage)(grants, shared)
 
 
 def test_nothing_survives_a_revocation_in_the_same_instant(shared: App) -> None:
@@ -85,23 +91,25 @@ def test_nothing_survives_a_revocation_in_the_same_instant(shared: App) -> None:
                 shared.refresh(each.refresh_token)
 
 
-async def test_a_whole_life_on_each_store(shared: App) -> None:
-    """Login, rotation, theft, listing, revocation: asynchronously and blocking by turns."""
+@pytest.mark.parametrize("drive", [sync_to_async(run), arun], ids=["blocking", "asynchronous"])
+async def test_a_whole_life_on_each_store(shared: App, drive: Callable[..., Any]) -> None:
+    """Login, rotation, theft, listing, revocation; each driver sees what the other one did."""
     sessions = shared.sessions
     first = await arun(sessions.start("ada", client=WEB))
-    second = shared.refresh(first.refresh_token)
+    second = await drive(sessions.refresh(first.refresh_token, client=WEB))
     third = await arun(sessions.refresh(second.refresh_token, client=WEB))
-    other = shared.login()
+    other = await drive(sessions.start("ada", client=WEB))
     listed = await arun(sessions.list("ada"))
     assert {info.session_id for info in listed} == {first.session_id, other.session_id}
     with pytest.raises(Refusal) as caught:
-        shared.refresh(first.refresh_token)
+        await drive(sessions.refresh(first.refresh_token, client=WEB))
     assert caught.value.reason is Reason.GRANT_REUSED
     with pytest.raises(Refusal, match="token_revoked"):
         await shared.guard.averify(third.access_token)
     assert (await shared.guard.averify(other.access_token)).subject == "ada"
-    await arun(sessions.revoke_subject("ada"))
+    await drive(sessions.revoke_subject("ada"))
     with pytest.raises(Refusal, match="token_revoked"):
-        shared.guard.verify(other.access_token)
-    assert (await shared.guard.averify(shared.login().access_token)).subject == "ada"
-    assert len(run(sessions.list("ada"))) == 1
+        await shared.guard.averify(other.access_token)
+    again = await drive(sessions.start("ada", client=WEB))
+    assert (await shared.guard.averify(again.access_token)).subject == "ada"
+    assert len(await drive(sessions.list("ada"))) == 1

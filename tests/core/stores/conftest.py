@@ -1,15 +1,17 @@
 """Every store under every driver: what a test says once holds for all of them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from asgiref.sync import sync_to_async
 
 from jwt_guard.flow import Flow, arun, run
-from jwt_guard.stores.opening import open_store
 from jwt_guard.stores.protocol import Store
 from tests.support.servers import (
+    django_postgresql_url,
+    django_sqlite_url,
+    open_any,
     postgresql_server,
     postgresql_url,
     store_url,
@@ -20,6 +22,8 @@ from tests.support.servers import (
 )
 
 __all__ = [
+    "django_postgresql_url",
+    "django_sqlite_url",
     "postgresql_server",
     "postgresql_url",
     "store_url",
@@ -36,7 +40,7 @@ Act = Callable[[Flow[T]], Awaitable[T]]
 @pytest.fixture
 async def store(store_url: str) -> AsyncIterator[Store]:
     """An empty store of each kind."""
-    opened = open_store(store_url, Path(), timeout=5)
+    opened = open_any(store_url, timeout=5)
     yield opened
     await opened.aclose()
 
@@ -46,6 +50,7 @@ def act(request: pytest.FixtureRequest) -> Act[T]:
     """Drives flows in each way."""
 
     async def blocking(flow: Flow[T]) -> T:
-        return run(flow)
+        answer: T = await sync_to_async(run)(flow)
+        return answer
 
     return blocking if request.param == "blocking" else arun
