@@ -10,6 +10,14 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"),
+    )
+)
+"""Where clouds keep their metadata services, beside link-local addresses."""
+
 
 class AddressRefused(Exception):
     """A host resolves to an address that must not be asked for keys."""
@@ -22,7 +30,7 @@ class Reach:
     Attributes:
         loopback: whether this very host may be.
         private: whether private networks may be (RFC 1918, RFC 4193, RFC 6598). Link-local
-            addresses, where clouds keep their metadata services, never are.
+            addresses and the others where clouds keep their metadata services never are.
     """
 
     loopback: bool = False
@@ -35,7 +43,7 @@ class Reach:
             return self.loopback
         if address.is_link_local or address.is_multicast or address.is_unspecified:
             return False
-        if address.is_reserved:
+        if address.is_reserved or address in _METADATA:
             return False
         return address.is_global or self.private
 
