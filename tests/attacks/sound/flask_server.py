@@ -1,8 +1,12 @@
-"""A careful API on Flask-JWT-Extended: `python -m tests.attacks.sound.flask_server`."""
+"""An API on Flask-JWT-Extended: `python -m tests.attacks.sound.flask_server [default]`.
+
+Careful, or as the documentation's first example has it.
+"""
 
 from __future__ import annotations
 
 import secrets
+import sys
 from importlib.metadata import version
 from typing import Any
 
@@ -19,18 +23,21 @@ from werkzeug.serving import make_server
 
 from tests.attacks.sound.announce import announced
 
-SECRET = secrets.token_hex(48)
+DEFAULT = sys.argv[1:] == ["default"]
+SECRET = "super-secret" if DEFAULT else secrets.token_hex(48)
 app = Flask(__name__)
-app.config.update(
-    JWT_SECRET_KEY=SECRET,
-    JWT_ALGORITHM="HS256",
-    JWT_DECODE_ALGORITHMS=["HS256"],
-    JWT_ENCODE_ISSUER="https://issuer.test",
-    JWT_DECODE_ISSUER="https://issuer.test",
-    JWT_ENCODE_AUDIENCE="https://api.test",
-    JWT_DECODE_AUDIENCE="https://api.test",
-    JWT_TOKEN_LOCATION=["headers"],
-)
+app.config.update(JWT_SECRET_KEY=SECRET)
+CAREFUL: dict[str, Any] = {
+    "JWT_ALGORITHM": "HS256",
+    "JWT_DECODE_ALGORITHMS": ["HS256"],
+    "JWT_ENCODE_ISSUER": "https://issuer.test",
+    "JWT_DECODE_ISSUER": "https://issuer.test",
+    "JWT_ENCODE_AUDIENCE": "https://api.test",
+    "JWT_DECODE_AUDIENCE": "https://api.test",
+    "JWT_TOKEN_LOCATION": ["headers"],
+}
+if not DEFAULT:
+    app.config.update(CAREFUL)
 manager = JWTManager(app)
 ended: set[str] = set()
 
@@ -78,7 +85,8 @@ def me() -> Response:
 @app.after_request
 def no_store(response: Response) -> Response:
     """Nothing of it belongs in a cache."""
-    response.headers["Cache-Control"] = "no-store"
+    if not DEFAULT:
+        response.headers["Cache-Control"] = "no-store"
     return response
 
 

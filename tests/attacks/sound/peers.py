@@ -1,6 +1,7 @@
-"""The peers' servers, started and attacked: `python -m tests.attacks.sound.peers`.
+"""The peers' servers, started and attacked: `python -m tests.attacks.sound.peers > docs/peers.md`.
 
-Prints, for each library's careful set-up, what the catalogue finds: facts, dated, with versions.
+Prints what the catalogue finds in each library's documented first set-up and in a careful one:
+facts, dated, with versions.
 """
 
 from __future__ import annotations
@@ -16,7 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from jwt_guard.attacks import Limits, Listener, NetworkTarget, Plan, Report, Runner, route, select
+from jwt_guard.attacks import (
+    Limits,
+    Listener,
+    NetworkTarget,
+    Plan,
+    Report,
+    Runner,
+    Verdict,
+    route,
+    select,
+)
 from jwt_guard.attacks.material import attacker_jwks
 from jwt_guard.attacks.plan import REFRESH_BODY
 
@@ -57,10 +68,14 @@ def express_ready() -> bool:
 
 
 @contextmanager
-def serving(peer: Peer) -> Iterator[dict[str, Any]]:
-    """The running server's announcement."""
+def serving(peer: Peer, *setup: str) -> Iterator[dict[str, Any]]:
+    """The running server's announcement; `default` as set-up is the documented first one."""
     process = subprocess.Popen(
-        peer.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [*peer.command, *setup],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert process.stdout is not None
     try:
@@ -101,27 +116,41 @@ def attacked(said: dict[str, Any], *, skip: Sequence[str] = ()) -> Report:
         return runner.run(select(skip=skip))
 
 
+HEAD = """# What the attacks find in other libraries
+
+Every library below was set up twice: as the first example of its documentation has it, and
+carefully, with everything that it offers. Then the whole catalogue of [attacks](attacks.md) was
+run, with the server's own signing key lent to it. A finding says what the server answered, not
+that the library is bad: many are a matter of set-up, and most need a token that the issuer signed.
+
+Measured on {date} with `python -m tests.attacks.sound.peers`.
+"""
+
+
 def main() -> None:
-    """Attack every peer and print the table in Markdown."""
-    print(f"Measured on {datetime.now(UTC).date()} by `python -m {__spec__.name}`.\n")
+    """Attack every peer, in both set-ups, and print the page."""
+    print(HEAD.format(date=datetime.now(UTC).date()))
     for peer in PEERS:
         if peer.name.startswith("express") and not express_ready():
             print(f"## {peer.name}\n\nNot measured: Node or its packages are missing.\n")
             continue
-        with serving(peer) as said:
-            _print(peer, said, attacked(said))
+        for setup, title in (("default", "as first documented"), ("careful", "careful")):
+            with serving(peer, setup) as said:
+                _print(f"{peer.name}, {title}", said, attacked(said))
 
 
-def _print(peer: Peer, said: dict[str, Any], report: Report) -> None:
-    print(f"## {peer.name}\n\n{said['versions']}; {report.requests} requests.\n")
+def _print(title: str, said: dict[str, Any], report: Report) -> None:
+    counts = f"{len(report.findings)} findings, {report.counted(Verdict.SAFE)} attacks held"
+    print(f"## {title}\n\n{said['versions']}: {counts}.\n")
     print("| Attack | Severity | What was found |\n|---|---|---|")
     for result in report.findings:
         worst = result.holes[0]
-        cells = (f"{result.attack.id} {result.attack.title}", result.severity.label)
-        print(f"| {' | '.join(cells)} | {worst.label}: {worst.says} |")
+        name = f"{result.attack.id} {result.attack.title}"
+        says = f"{worst.label}: {worst.says}".replace("|", "\\|")
+        print(f"| {name} | {result.severity.label} | {says} |")
     print()
     if report.trouble:
-        print(f"Stopped: {report.trouble}\n")
+        print(f"Stopped early: {report.trouble}.\n")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,13 @@
-"""A careful API on Starlette and PyJWT: `python -m tests.attacks.sound.pyjwt_server`."""
+"""An API on Starlette and PyJWT: `python -m tests.attacks.sound.pyjwt_server [default]`.
+
+Careful, or as the documentation's first example has it.
+"""
 
 from __future__ import annotations
 
 import json
 import secrets
+import sys
 import time
 
 import jwt
@@ -26,13 +30,15 @@ KEY = rsa.generate_private_key(65537, 2048)
 PEM = KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 PUBLIC = KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 ISSUER, AUDIENCE = "https://issuer.test", "https://api.test"
+DEFAULT = sys.argv[1:] == ["default"]
 NO_STORE = {"Cache-Control": "no-store"}
 
 
 def issue() -> str:
     """A good token."""
     now = int(time.time())
-    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "ada", "iat": now, "exp": now + 600}
+    claims = {"sub": "ada", "iat": now, "exp": now + 600}
+    claims |= {} if DEFAULT else {"iss": ISSUER, "aud": AUDIENCE}
     claims |= {"jti": secrets.token_hex(8), "client_id": "web", "roles": ["admin"]}
     return jwt.encode(claims, PEM, algorithm="RS256", headers={"typ": "at+jwt", "kid": "rsa-1"})
 
@@ -43,6 +49,8 @@ def claims_of(request: Request) -> dict[str, object] | None:
     if scheme.lower() != "bearer":
         return None
     try:
+        if DEFAULT:
+            return jwt.decode(text, PUBLIC, algorithms=["RS256"])
         if jwt.get_unverified_header(text).get("typ") != "at+jwt":
             return None
         return jwt.decode(
@@ -65,7 +73,7 @@ async def me(request: Request) -> JSONResponse:
         challenge = 'Bearer error="invalid_token"' if sent else "Bearer"
         headers = {**NO_STORE, "WWW-Authenticate": challenge}
         return JSONResponse({"title": "Refused"}, 401, headers)
-    return JSONResponse({"subject": claims["sub"]}, headers=NO_STORE)
+    return JSONResponse({"subject": claims.get("sub")}, headers=NO_STORE)
 
 
 async def jwks(_request: Request) -> JSONResponse:

@@ -1,9 +1,13 @@
-"""A careful API on Django and simplejwt: `python -m tests.attacks.sound.simplejwt_server`."""
+"""An API on Django and simplejwt: `python -m tests.attacks.sound.simplejwt_server [default]`.
+
+Careful, or as the documentation's first example has it.
+"""
 
 from __future__ import annotations
 
 import logging
 import secrets
+import sys
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +22,17 @@ from werkzeug.serving import make_server
 
 from tests.attacks.sound.announce import announced
 
+DEFAULT = sys.argv[1:] == ["default"]
 SECRET = secrets.token_hex(48)
+
+
+CAREFUL = {
+    "ALGORITHM": "HS256",
+    "ISSUER": "https://issuer.test",
+    "AUDIENCE": "https://api.test",
+    "ROTATE_REFRESH_TOKENS": True,
+    "BLACKLIST_AFTER_ROTATION": True,
+}
 
 
 def configure(folder: str) -> None:
@@ -50,14 +64,7 @@ def configure(folder: str) -> None:
             "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
             "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
         },
-        SIMPLE_JWT={
-            "SIGNING_KEY": SECRET,
-            "ALGORITHM": "HS256",
-            "ISSUER": "https://issuer.test",
-            "AUDIENCE": "https://api.test",
-            "ROTATE_REFRESH_TOKENS": True,
-            "BLACKLIST_AFTER_ROTATION": True,
-        },
+        SIMPLE_JWT={"SIGNING_KEY": SECRET, **({} if DEFAULT else CAREFUL)},
     )
     django.setup()
     call_command("migrate", verbosity=0)
