@@ -14,9 +14,11 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
+from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.guard import Guard
 from jwt_guard.principal import Principal
+from jwt_guard.stores.protocol import UnusableStore
 
 __all__ = ["UserOf", "get_guard", "guards", "user_of"]
 
@@ -24,6 +26,7 @@ UserOf = Callable[[Principal], Any]
 """From a verified caller to a user of Django; None where there is no such user."""
 
 _made: dict[str, Guard] = {}
+_hooks: list[UserOf | None] = []
 _making = Lock()
 
 
@@ -59,6 +62,13 @@ def user_of() -> UserOf | None:
     Raises:
         ImportError: the setting names nothing.
     """
+    if not _hooks:
+        _hooks.append(_hook())
+    return _hooks[0]
+
+
+def _hook() -> UserOf | None:
+    # Django looks anew, and at length, each time that it is asked for a setting that is not there.
     hook = getattr(settings, "JWT_GUARD_USER", None)
     return cast(UserOf | None, import_string(hook) if isinstance(hook, str) else hook)
 
@@ -68,7 +78,7 @@ def _make() -> dict[str, Guard]:
     problems: list[Problem] = []
     for name, place, source in _sources():
         try:
-            made[name] = source if isinstance(source, Guard) else Guard.from_config(source)
+            made[name] = source if isinstance(source, Guard) else _guard(Config.load(source))
         except ConfigurationError as error:
             problems += [_at(place, problem) for problem in error.problems]
     if not made and not problems:
@@ -77,6 +87,19 @@ def _make() -> dict[str, Guard]:
     if problems:
         raise ConfigurationError(*problems)
     return made
+
+
+def _guard(config: Config) -> Guard:
+    """A guard, with its store in one of the project's databases if the URL names one."""
+    if not config.store.url.startswith("django:"):
+        return Guard(config)
+    from jwt_guard_django.store import DjangoStore  # models wait for the apps to be ready
+
+    try:
+        return Guard(config, store=DjangoStore.from_url(config.store.url))
+    except UnusableStore as error:
+        problem = Problem(path="store.url", message=str(error), remedy="name a database's alias")
+        raise ConfigurationError(problem) from None
 
 
 def _sources() -> Iterator[tuple[str, str, Any]]:
@@ -95,3 +118,5 @@ def _at(place: str, problem: Problem) -> Problem:
 def _forget(setting: str, **kwargs: Any) -> None:
     if setting in {"JWT_GUARD", "JWT_GUARDS"}:
         _made.clear()
+    if setting == "JWT_GUARD_USER":
+        _hooks.clear()

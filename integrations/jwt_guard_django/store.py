@@ -15,7 +15,14 @@ from django.db.models import F, Max
 from django.db.models.functions import Greatest
 
 from jwt_guard.flow import Effect, Flow
-from jwt_guard.stores.protocol import FOREVER, Session, changeable, cut_off_key, unavailable
+from jwt_guard.stores.protocol import (
+    FOREVER,
+    Session,
+    UnusableStore,
+    changeable,
+    cut_off_key,
+    unavailable,
+)
 from jwt_guard_django.models import CutOff, Tally
 from jwt_guard_django.models import Session as Row
 
@@ -62,8 +69,15 @@ class DjangoStore:
 
     @classmethod
     def from_url(cls, url: str) -> Self:
-        """The store of `django://alias`."""
-        return cls(url.removeprefix("django://").strip("/") or "default")
+        """The store of `django://alias`.
+
+        Raises:
+            UnusableStore: the project has no database of that alias.
+        """
+        alias = url.removeprefix("django://").strip("/") or "default"
+        if alias not in connections:
+            raise UnusableStore("is no database of this project")
+        return cls(alias)
 
     def _work(self, do: Callable[[], T]) -> Flow[T]:
         answer = yield from Work(self._using, do)
