@@ -186,6 +186,7 @@ class FileSink:
     def _open_log(self) -> None:
         if self._log >= 0:
             os.close(self._log)
+            self._log = -1
         self._log = os.open(self.folder.log, os.O_CREAT | os.O_RDWR | os.O_APPEND, _FILE_MODE)
 
     def _recovered(self, head: Head | None, *, damaged: bool) -> Head:

@@ -86,7 +86,10 @@ class Lane:
             self._records.extend(records)
             self._taken += len(records)
             self._tickets.extend((self._taken, ticket) for ticket in tickets)
+            safe = self._safe_tickets()
             self._changed.notify_all()
+        for ticket in safe:
+            ticket.acknowledge()
         if self._thread is None:
             self._start()
 

@@ -17,6 +17,10 @@ __all__ = ["BadRecord", "Entry", "Query", "entries", "fact_of", "newest"]
 _decode = msgspec.json.Decoder().decode
 
 
+_ODD = (AttributeError, KeyError, OverflowError, RecursionError, TypeError, ValueError)
+"""Whatever a line that is no record makes of being read; msgspec's errors are ValueErrors."""
+
+
 class BadRecord(Exception):
     """A line is no record."""
 
@@ -136,7 +140,7 @@ def fact_of(line: bytes) -> Fact:
     try:
         record = _decode(line)
         return _from_ocsf(record) if "metadata" in record else _from_ecs(record)
-    except (msgspec.DecodeError, KeyError, TypeError, ValueError, AttributeError, OverflowError):
+    except _ODD:
         raise BadRecord("not a record") from None
 
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from jwt_guard.audit.chain import Link
 
-__all__ = ["Checkpoint", "Head", "SealKey", "Seals", "UnusableSealKey"]
+__all__ = ["Checkpoint", "Head", "SealKey", "Seals", "UnusableSealKey", "new_jwk"]
 
 _PURPOSE = b"jwt-guard audit seal v1\n"
 
@@ -128,7 +128,7 @@ class SealKey:
             OSError: it cannot be made.
         """
         if not file.exists():
-            _write_new(file, _encode(_new_jwk()))
+            _write_new(file, _encode(new_jwk()))
         return cls(_document(file))
 
     def sign(self, statement: Any) -> Any:
@@ -144,7 +144,8 @@ def thumbprint(jwk: Mapping[str, Any]) -> str:
     return _encoded(sha256(canonical).digest())
 
 
-def _new_jwk() -> dict[str, str]:
+def new_jwk() -> dict[str, str]:
+    """A new private Ed25519 JWK."""
     key = Ed25519PrivateKey.generate()
     return {
         "kty": "OKP",

@@ -202,7 +202,7 @@ class _Walk:
     def _own(self, line: bytes, last: Link) -> None:
         try:
             record = msgspec.json.decode(line)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             return
         name, detail = _own_facts(record)
         match name:

@@ -74,8 +74,8 @@ class Writer:
 
     def _work(self) -> None:
         while True:
-            items = self._queue.take(_BATCH, _IDLE)
             closing = self._closing.is_set()
+            items = self._queue.take(_BATCH, 0 if closing else _IDLE)
             self._write(items, float("inf") if closing else time.time())
             if closing and not items:
                 return

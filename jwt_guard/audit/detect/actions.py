@@ -73,7 +73,8 @@ class Demands:
     def __call__(self, alert: Alert) -> None:
         """Demand it of the subject of an alert."""
         if alert.fact.person is not None:
-            self._since[alert.fact.person][:] = [time()]
+            # `auth_time` is told in whole seconds (OpenID Connect Core section 2).
+            self._since[alert.fact.person][:] = [float(int(time()))]
             self._any = True
 
     def unmet(self, person: str, authenticated_at: float | None) -> float | None:
