@@ -72,6 +72,7 @@ def _answer_refusals(connection: HTTPConnection) -> None:
 
 def require(
     requirement: Requirement | None = None,
+    /,  # so that `Depends(require)`, which is not called, fails instead of asking for nothing
     *,
     guard: str = middleware.DEFAULT,
     optional: bool = False,

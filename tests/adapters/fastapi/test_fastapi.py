@@ -336,6 +336,15 @@ def test_own_endpoints_can_be_mounted(guard: Guard) -> None:
     assert client_of(app, guard).get("/.well-known/jwks.json").json() == {"keys": []}
 
 
+def test_a_dependency_that_is_not_called_opens_nothing(guard: Guard) -> None:
+    """`Depends(require)` instead of `Depends(require())` fails, also where routes are marked."""
+    app = FastAPI()
+    app.get("/me", dependencies=[Depends(require)])(lambda: "inside")
+    client = client_of(app, guard, protect="marked")
+    with pytest.raises(TypeError, match="require"):
+        client.get("/me")
+
+
 def test_mistakes_are_told_to_the_developer() -> None:
     """A forgotten middleware, and `require` without parentheses, are errors at once."""
     with pytest.raises(RuntimeError, match="JWTGuardMiddleware"):
