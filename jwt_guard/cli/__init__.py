@@ -13,6 +13,7 @@ _COMMANDS = {
     "demo": "Start the sample applications and send them good and bad requests.",
     "issue": "Issue an access token.",
     "keys": "Make, list and rotate signing keys.",
+    "sessions": "List, revoke and purge sessions.",
     "verify": "Verify tokens: a verdict a line.",
 }
 
