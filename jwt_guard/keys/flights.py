@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -23,11 +24,22 @@ class Flight:
         patience: how long it may take, in seconds.
     """
 
-    __slots__ = ("_landed", "_lock", "_loop", "_taken", "_task", "_work", "patience", "started")
+    __slots__ = (
+        "_deadline",
+        "_landed",
+        "_lock",
+        "_loop",
+        "_taken",
+        "_task",
+        "_work",
+        "patience",
+        "started",
+    )
 
     def __init__(self, work: Work, *, started: float, patience: float) -> None:
         self.started = started
         self.patience = patience
+        self._deadline = time.monotonic() + patience
         self._work = work
         self._landed: Future[None] = Future()
         self._lock = threading.Lock()
@@ -66,11 +78,15 @@ class Flight:
     def wait(self) -> None:
         """Wait until it has landed, or patience ends. Blocks."""
         with suppress(TimeoutError):
-            self._landed.result(self.patience)
+            self._landed.result(self._left())
 
     async def await_(self) -> None:
         """Wait until it has landed, or patience ends. Whoever gives up leaves the others be."""
-        await asyncio.wait([asyncio.wrap_future(self._landed)], timeout=self.patience)
+        await asyncio.wait([asyncio.wrap_future(self._landed)], timeout=self._left())
+
+    def _left(self) -> float:
+        """Seconds of patience, whoever comes when."""
+        return max(0.0, self._deadline - time.monotonic())
 
     def _take_off(self) -> bool:
         with self._lock:

@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from jwt_guard import Guard, Reason, Refusal
 from jwt_guard.keys.decryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT, load_decryption_keys
 from jwt_guard.keys.loading import UnusableKeys
+from jwt_guard.tokens.encryption import Decryptor, Decryptors
 from tests.support.tokens import (
     ABSENT,
     changed,
@@ -300,6 +301,17 @@ def test_mistakes_are_named_at_start() -> None:
     config["issuers"][0]["decryption_keys"] = "missing.json"
     (problem,) = key_problems(config)
     assert problem.path == "issuers[0].decryption_keys"
+
+
+def test_the_number_of_key_sets_is_bounded() -> None:
+    """Each may be tried for a token, so there cannot be any number of them."""
+    decryptors = Decryptors()
+    decryptor = Decryptor(keys=(), content=frozenset())
+    for number in range(100):
+        assert decryptors.add(number, decryptor) is decryptor
+    assert decryptors.add(5, Decryptor(keys=(), content=frozenset())) is decryptor
+    with pytest.raises(UnusableKeys, match="100"):
+        decryptors.add(100, decryptor)
 
 
 def test_nothing_of_a_key_is_shown() -> None:

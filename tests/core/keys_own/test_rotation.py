@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import stat
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from jwt_guard import ConfigurationError, Guard, Refusal
+from jwt_guard import ConfigurationError, Guard, Reason, Refusal
 from jwt_guard.audit.observer import EventName, LogObserver, Occurrence
 from jwt_guard.endpoints import well_known
 from jwt_guard.flow import run
 from jwt_guard.http import AsgiView, Reply
 from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.rotation import KeyFile, KeysRefused, new_keys, retired, rotated
-from jwt_guard.keys.signing import SigningKeys
+from jwt_guard.keys.signing import SigningKeys, generate_key
 from jwt_guard.keys.watching import Watched
 from tests.support.tokens import Clock, configuration, jwks, mint, private_jwk
 
@@ -144,6 +145,33 @@ def test_a_change_that_fails_leaves_the_file(file: KeyFile) -> None:
     with pytest.raises(UnusableKeys, match="one set"):
         file.change(lambda keys, now: rotated(keys, now, overlap=1, algorithm="HS256"))
     assert file.path.read_bytes() == before
+
+
+def test_a_disk_that_fails_leaves_the_file(file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old keys whole, and nothing beside them."""
+    before = file.path.read_bytes()
+
+    def fail(handle: int) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="space"):
+        _rotate(file)
+    assert file.path.read_bytes() == before
+    assert [each.name for each in file.path.parent.iterdir()] == ["keys.json"]
+
+
+def test_systems_without_locks_rotate_too(file: KeyFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One command at a time is then the owner's affair."""
+    monkeypatch.setitem(sys.modules, "fcntl", None)
+    _rotate(file)
+    assert len(file.read()["keys"]) == 3
+
+
+def test_no_kid_looks_like_an_option() -> None:
+    """So that each can be named on a command line."""
+    kids = [generate_key("Ed25519")["kid"] for _ in range(500)]
+    assert not [kid for kid in kids if kid.startswith("-")]
 
 
 def test_commands_at_once_do_not_undo_each_other(file: KeyFile) -> None:
@@ -284,6 +312,25 @@ def test_a_bad_file_changes_nothing(file: KeyFile, caplog: pytest.LogCaptureFixt
     _follow(guard)
 
 
+class _Refusing(LogObserver):
+    """Cannot take a record."""
+
+    def happened(self, occurrence: Occurrence) -> None:
+        """See `Observer`."""
+        raise Refusal(Reason.AUDIT_UNAVAILABLE)
+
+
+def test_an_observer_that_refuses_stops_no_rotation(
+    file: KeyFile, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The keys are followed, and the log says what is missing."""
+    guard = _guard(file)
+    guard.observers.append(_Refusing())
+    _rotate(file)
+    _follow(guard)
+    assert "could not be recorded" in caplog.text
+
+
 class _Diary(LogObserver):
     """Remembers what happened."""
 
@@ -328,6 +375,19 @@ def test_a_file_that_is_not_there_is_a_mistake_at_start(tmp_path: Path) -> None:
     """Named with its path in the configuration."""
     with pytest.raises(ConfigurationError, match="signing_keys"):
         _guard(KeyFile(tmp_path / "nothing.json"))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "5", ""])
+def test_keys_in_a_variable_are_checked_too(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is no key set is a mistake at start; what is one serves, and is not followed."""
+    monkeypatch.setenv("SIGNING_KEYS", text)
+    tokens = {"issuer": "https://app.example.test", "signing_keys": "env:SIGNING_KEYS"}
+    with pytest.raises(ConfigurationError, match="signing_keys"):
+        Guard.from_config({"audience": "x", "tokens": tokens})
+    monkeypatch.setenv("SIGNING_KEYS", json.dumps(new_keys("ES256", 0)))
+    guard = Guard.from_config({"audience": "x", "tokens": tokens})
+    assert guard.verify(_token(guard)).subject == "ada"
+    assert guard.reload_keys() == {"https://app.example.test": True}
 
 
 def test_many_looks_cost_one_reading(file: KeyFile) -> None:

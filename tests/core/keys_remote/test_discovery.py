@@ -4,6 +4,7 @@ import asyncio
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -312,6 +313,32 @@ def test_issuers_are_resolved_in_code(server: FaultyServer) -> None:
     known.clear()
     assert verdict(guard, token) == "issuer_unknown"
     assert guard.reload_keys() == {}
+
+
+def test_resolved_issuers_take_bounded_memory(
+    server: FaultyServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest are forgotten, and built again when they come back."""
+    monkeypatch.setattr("jwt_guard.tokens.directory.MAX_RESOLVED", 2)
+    entry = {"keys": jwks(), "algorithms": ["ES256"]}
+    guard = Guard.from_config(
+        {"audience": AUDIENCE, "issuers_in_code": True}, issuers=lambda issuer: entry
+    )
+    for name in ("one", "two", "three", "one"):
+        assert verdict(guard, mint(iss=name)) == "ada"
+    assert [each.issuer for each in guard.issuers] == ["three", "one"]
+
+
+def test_many_at_once_build_an_issuer_once(server: FaultyServer) -> None:
+    """And fetch its keys once."""
+    entry = {"keys": server.jwks_uri, "algorithms": ["ES256"], "allow_http": True}
+    guard = Guard.from_config(
+        {"audience": AUDIENCE, "issuers_in_code": True}, issuers=lambda issuer: dict(entry)
+    )
+    with ThreadPoolExecutor(20) as pool:
+        verdicts = list(pool.map(lambda _: verdict(guard, mint(iss="one")), range(20)))
+    assert verdicts == ["ada"] * 20
+    assert server.count() == 1
 
 
 def test_a_changed_entry_is_built_anew(server: FaultyServer) -> None:

@@ -20,7 +20,7 @@ from jwt_guard.keys.reach import Reach
 from tests.core.keys_remote.support import averdict, guard_of, verdict
 from tests.support import faults
 from tests.support.faulty import JWKS, Fault, FaultyServer
-from tests.support.tokens import jwks, mint
+from tests.support.tokens import jwk, jwks, mint
 
 OUTAGES: dict[str, Fault] = {
     "html": faults.html,
@@ -94,6 +94,27 @@ def test_refused_connections_are_an_outage(server: FaultyServer) -> None:
     server.accept()
     assert guard.reload_keys() == {"https://issuer.example.test": True}
     assert verdict(guard, mint()) == "ada"
+
+
+async def test_refused_connections_are_an_outage_on_the_loop_too(server: FaultyServer) -> None:
+    """The same by the other driver."""
+    server.refuse()
+    assert await averdict(guard_of(server), mint()) == "keys_unavailable"
+
+
+@pytest.mark.parametrize("document", [{}, {"kty": "EC"}, jwk(), {"keys": {}}, {"keys": None}])
+def test_only_a_key_set_is_one(server: FaultyServer, document: Any) -> None:
+    """A single key is none, and neither is any other object."""
+    server.jwks = document
+    assert verdict(guard_of(server), mint()) == "keys_unavailable"
+
+
+def test_no_time_is_no_fetch(server: FaultyServer) -> None:
+    """A deadline that has passed is an outage before anything is sent."""
+    late = Get(url=server.jwks_uri, deadline=time.monotonic() - 1, reach=Reach(loopback=True))
+    with pytest.raises(FetchFailed, match="in time"):
+        run(iter(late))
+    assert server.hits == []
 
 
 def test_a_slow_provider_is_waited_for(server: FaultyServer) -> None:

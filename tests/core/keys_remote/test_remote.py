@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -329,3 +330,57 @@ def test_a_load_that_hangs_is_given_up_and_may_not_overwrite_a_later_one() -> No
     current = keys.current()
     assert current is not None
     assert current.find("ES256-new", "ES256") is not None
+
+
+class _HangsLater(Provider):
+    """A loader whose loads hang once it is told to."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(*names)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def __call__(self, known: Document | None, timeout: float) -> Flow[Document]:
+        self.loads += 1
+        self.gate.wait()
+        return self.document
+        yield
+
+
+def test_a_refresh_that_hangs_is_noticed_by_whoever_comes_next() -> None:
+    """Nobody waits for it, so a later lookup counts it as failed."""
+    clock, provider = Clock(), _HangsLater("a")
+    keys = RemoteKeys(ISSUER, provider, clock=clock, jitter=lambda: 0.0)
+    assert run(keys.reload())
+    provider.gate.clear()
+    clock.forward(301)
+    assert keys.current() is not None
+    clock.forward(6)
+    assert keys.current() is not None
+    assert keys.stats().failures == 1
+    provider.gate.set()
+
+
+def test_who_looks_while_another_decides_does_not_wait() -> None:
+    """Many threads at the moment of a refresh: all are answered, one load is made."""
+    clock, provider = Clock(), Provider("a")
+    keys = RemoteKeys(ISSUER, provider, clock=clock, jitter=lambda: 0.0)
+    assert run(keys.reload())
+    clock.forward(301)
+    with ThreadPoolExecutor(16) as pool:
+        found = list(pool.map(lambda _: keys.current(), range(2000)))
+    assert None not in found
+    assert until(lambda: keys.stats().loads == 2)
+
+
+def test_a_process_without_threads_answers_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its end, or at its limit: a refusal, and nothing else."""
+    keys = RemoteKeys(ISSUER, Provider("a"))
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(Refusal) as caught:
+        run(keys.renewed("x"))
+    assert caught.value.reason is Reason.KEYS_UNAVAILABLE
