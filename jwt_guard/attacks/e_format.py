@@ -184,8 +184,9 @@ def _duplicates(context: Context) -> Iterator[Probe]:
         text = forge.sign(context.owner, header, payload)
         yield context.attempt(text, name, check=must_refuse_signed)
     alg = header["alg"]
-    for name, pair in {"alg none first": ("none", alg), "alg none last": (alg, "none")}.items():
-        head = _doubled("alg", *pair, header)
+    pairs = (("alg none first", "none", alg), ("alg none last", alg, "none"))
+    for name, first, second in pairs:
+        head = _doubled("alg", first, second, header)
         text = forge.sign(context.owner, head, claims)
         yield context.attempt(text, name, check=must_refuse_signed)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -325,7 +325,7 @@ def _check_target(url: str, owned: str | None) -> None:
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise click.BadParameter(f"{url!r} is no http or https URL", param_hint="URL")
-    if loopback(parts.hostname) or owned == parts.hostname:
+    if loopback(parts.hostname) or (owned or "").lower() == parts.hostname:
         return
     raise click.UsageError(
         f"{parts.hostname} is another machine. If it is yours: --i-own-this-host {parts.hostname}"
@@ -417,7 +417,7 @@ def _limits(options: dict[str, Any]) -> Limits:
 
 
 @contextmanager
-def _listening(url: str, options: dict[str, Any]) -> Iterator[Listener | None]:
+def _listening(url: str, options: dict[str, Any]) -> Generator[Listener | None]:
     """A listener on loopback, for targets there; elsewhere only where the user says."""
     place = options["callback"]
     if options["no_callback"] or (place is None and not loopback(host_of(url))):

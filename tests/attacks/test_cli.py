@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 import uvicorn
 from click.testing import CliRunner, Result
+from rich.console import Console
 
+from jwt_guard.attacks import Limits, Plan, Runner, route, select
+from jwt_guard.attacks.in_process import AsgiTarget
+from jwt_guard.attacks.reports import Progress
 from jwt_guard.cli.attack import attack
 from tests.attacks.vulnerable.base import SoundServer
 from tests.attacks.vulnerable.key_source import CommonSecret
@@ -25,7 +30,7 @@ Run = Callable[..., Result]
 
 
 @contextmanager
-def _serving(app: SoundServer) -> Iterator[str]:
+def _serving(app: SoundServer) -> Generator[str]:
     config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -107,6 +112,19 @@ def test_nothing_is_drawn_in_a_pipe() -> None:
         result = _attack(f"{url}/me", "--token", server.issue(), "--only", "A6", "--json")
     assert result.stderr == ""
     assert json.loads(result.stdout)["counts"]["safe"] == 1
+
+
+def test_progress_is_drawn_on_a_terminal() -> None:
+    """The attack at hand and the count of findings, while they grow."""
+    screen = StringIO()
+    server = NoneAccepted()
+    plan = Plan(token=server.issue(), request=route("/me"))
+    console = Console(file=screen, force_terminal=True, width=100)
+    with AsgiTarget(server) as target, Progress(console) as progress:
+        Runner(target, plan, limits=Limits(rate=0), observer=progress).run(select(only=["A6"]))
+        time.sleep(0.2)
+    assert "A6" in screen.getvalue()
+    assert "1 found" in screen.getvalue()
 
 
 def test_other_machines_need_the_owners_word() -> None:

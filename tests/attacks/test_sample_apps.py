@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -70,7 +70,7 @@ size = {cache}
 
 
 @contextmanager
-def _serving(name: str, setting: Setting) -> Iterator[str]:
+def _serving(name: str, setting: Setting) -> Generator[str]:
     port = _free_port()
     options = ["--port", str(port), "--config", str(setting.config)]
     process = subprocess.Popen(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 
 @contextmanager
-def announced(**settings: object) -> Iterator[socket.socket]:
+def announced(**settings: object) -> Generator[socket.socket]:
     """A listening socket on loopback, announced as one line of JSON on standard output.
 
     The protocol is named because asyncio sets TCP_NODELAY only where it is: else every answer

@@ -10,7 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -68,7 +68,7 @@ def express_ready() -> bool:
 
 
 @contextmanager
-def serving(peer: Peer, *setup: str) -> Iterator[dict[str, Any]]:
+def serving(peer: Peer, *setup: str) -> Generator[dict[str, Any]]:
     """The running server's announcement; `default` as set-up is the documented first one."""
     process = subprocess.Popen(
         [*peer.command, *setup],

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from jwt.algorithms import RSAAlgorithm
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -78,7 +79,7 @@ async def me(request: Request) -> JSONResponse:
 
 async def jwks(_request: Request) -> JSONResponse:
     """The public key."""
-    jwk = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(KEY.public_key()))
+    jwk = json.loads(RSAAlgorithm.to_jwk(KEY.public_key()))
     return JSONResponse({"keys": [{**jwk, "kid": "rsa-1", "alg": "RS256", "use": "sig"}]})
 
 

@@ -6,7 +6,6 @@ import json
 import re
 import sqlite3
 import time
-import urllib.error
 import urllib.request
 from base64 import b64decode
 from pathlib import Path
