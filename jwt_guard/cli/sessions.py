@@ -1,7 +1,7 @@
 """`jwt-guard sessions`: list, revoke and purge what is in the configuration's store."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -98,7 +98,7 @@ def purge(config: Path, as_json_: bool, batch: int) -> None:
 
 
 @contextmanager
-def _opened(config: Path) -> Iterator[tuple[Guard, Sessions]]:
+def _opened(config: Path) -> Generator[tuple[Guard, Sessions]]:
     guard = guard_from(config)
     if guard.sessions is None:
         click.echo("this configuration has no sessions: add [tokens] to it", err=True)

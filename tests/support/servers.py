@@ -11,7 +11,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from pytest_django import DjangoDbBlocker
 
 from jwt_guard.stores.opening import open_store
@@ -230,7 +231,7 @@ def django_sqlite_url(tmp_path: Path, django_db_blocker: DjangoDbBlocker) -> Ite
 @pytest.fixture
 def django_postgresql_url(postgresql_url: str, django_db_blocker: DjangoDbBlocker) -> Iterator[str]:
     """Django's ORM over PostgreSQL."""
-    parts = psycopg.conninfo.conninfo_to_dict(postgresql_url)
+    parts = conninfo_to_dict(postgresql_url)
     database = {
         "ENGINE": "django.db.backends.postgresql",
         "NAME": parts["dbname"],
@@ -245,7 +246,7 @@ _numbers = count(1)
 
 
 @contextmanager
-def _django_database(database: dict[str, Any], blocker: DjangoDbBlocker) -> Iterator[str]:
+def _django_database(database: dict[str, Any], blocker: DjangoDbBlocker) -> Generator[str]:
     """A database of the Django project of the tests, for one of them."""
     from django.core.management import call_command
     from django.db import connections

@@ -11,6 +11,7 @@ from jwt_guard.guard import Guard
 from jwt_guard.http import AsgiView
 from jwt_guard.sessions import Client, Grant, SessionInfo
 from jwt_guard.sessions.refresh_token import new_sid
+from jwt_guard.stores.memory import MemoryStore
 from tests.core.sessions.conftest import ISSUER, WEB, App, application
 from tests.support import tokens
 
@@ -172,10 +173,10 @@ def _refreshed_around(app: App, grant: Grant, end: Any, step: int) -> Grant | No
     store = app.sessions.store
     left = step
 
-    class Interrupted:
+    class Interrupted(MemoryStore):
         """The store, with something that happens before one of its operations."""
 
-        def __getattr__(self, name: str) -> Any:
+        def __getattribute__(self, name: str) -> Any:
             nonlocal left
             if callable(getattr(store, name)):
                 left -= 1
