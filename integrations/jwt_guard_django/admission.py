@@ -39,13 +39,15 @@ class Memo:
     """What is known about one request.
 
     Attributes:
+        view: the request as the core sees it, before Django has matched a route.
         outcomes: what the guards found, by name.
         asked: the guard that was asked last.
         judged: whether the view that it is for was known and has been asked about.
         is_open: whether that view is marked as public.
     """
 
-    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    view: "DjangoView"
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     asked: str | None = None
     judged: bool = False
     is_open: bool = False
@@ -88,13 +90,12 @@ def memo_of(request: HttpRequest) -> Memo:
 
 def identify(request: HttpRequest) -> Flow[None]:
     """Ask the guards who sent a request, until one knows, and put the caller into it."""
-    memo = Memo()
+    memo = Memo(DjangoView(request))
     setattr(request, _MEMO, memo)
-    view = DjangoView(request)
     for name, guard in guards().items():
-        memo.outcomes[name] = outcome = yield from _identified(guard, request)
+        memo.outcomes[name] = outcome = yield from _identified(guard, request, memo.view)
         if outcome.principal is not None:
-            exempt(request, view)
+            exempt(request, outcome)
             break
     default = memo.outcomes.get("default")
     _welcome(request, default.principal if default else None)
@@ -112,7 +113,7 @@ def admit(request: HttpRequest, rule: Rule) -> Flow[Principal | None]:
     view = DjangoView(request)
     memo.asked = rule.guard
     if rule.guard not in memo.outcomes:
-        memo.outcomes[rule.guard] = yield from _identified(guard, request)
+        memo.outcomes[rule.guard] = yield from _identified(guard, request, view)
     principal = guard.permit(
         memo.outcomes[rule.guard],
         view,
@@ -138,10 +139,10 @@ def keep_private(request: HttpRequest, response: HttpResponseBase) -> HttpRespon
 
 
 def _is_private(memo: Memo) -> bool:
-    return any(
-        outcome.principal is not None and get_guard(name).config.routes.no_store
-        for name, outcome in memo.outcomes.items()
-    )
+    for name, outcome in memo.outcomes.items():
+        if outcome.principal is not None and get_guard(name).config.routes.no_store:
+            return True
+    return False
 
 
 def response_of(reply: Reply, request: HttpRequest) -> HttpResponse:
@@ -170,8 +171,7 @@ def current_principal(request: Any) -> Principal | None:
     return cast(Principal | None, plain.principal)
 
 
-def _identified(guard: Guard, request: HttpRequest) -> Flow[Outcome]:
-    view = DjangoView(request)
+def _identified(guard: Guard, request: HttpRequest, view: DjangoView) -> Flow[Outcome]:
     outcome = yield from guard.identify(view, own_csrf=True)
     checked_outcome = yield from checked(guard, outcome, request, view)
     return checked_outcome

@@ -5,7 +5,6 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
-from jwt_guard.credentials.bearer import bearer_token
 from jwt_guard.credentials.csrf import Proof
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
@@ -38,9 +37,9 @@ def checked(
     return Outcome(refusal=refusal)
 
 
-def exempt(request: HttpRequest, view: RequestView) -> None:
+def exempt(request: HttpRequest, outcome: Outcome) -> None:
     """Spare a request that a bearer token authenticates: no browser adds one by itself."""
-    if bearer_token(view) is not None:
+    if outcome.principal is not None and outcome.proof is None:
         setattr(request, "_dont_enforce_csrf_checks", True)  # noqa: B010 - unknown to the stubs
 
 

@@ -1,6 +1,7 @@
 """The middleware: asks who sends a request before all views, sync and async alike."""
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 from typing import Any, cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -11,7 +12,6 @@ from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, arun, run
 from jwt_guard.marks import Rule, is_public, rules_among
 from jwt_guard_django.admission import (
-    DjangoView,
     admit,
     identify,
     keep_private,
@@ -55,12 +55,16 @@ class JWTGuardMiddleware:
             return self._call_async(request)
         run(identify(request))
         response: Answer = self.get_response(request)
-        return keep_private(request, run(_unless_unjudged(request, response)))
+        if not memo_of(request).judged:
+            response = run(_unjudged(request, response))
+        return keep_private(request, response)
 
     async def _call_async(self, request: HttpRequest) -> Answer:
         await arun(identify(request))
         response: Answer = await self.get_response(request)
-        return keep_private(request, await arun(_unless_unjudged(request, response)))
+        if not memo_of(request).judged:
+            response = await arun(_unjudged(request, response))
+        return keep_private(request, response)
 
     def _process_view(self, request: HttpRequest, view: Any, *args: Any) -> Answer | None:
         return run(_judgement(request, _rules(request, view)))
@@ -86,10 +90,8 @@ def _judgement(request: HttpRequest, rules: list[Rule]) -> Flow[Answer | None]:
     return None
 
 
-def _unless_unjudged(request: HttpRequest, response: Answer) -> Flow[Answer]:
+def _unjudged(request: HttpRequest, response: Answer) -> Flow[Answer]:
     """Hide from strangers what others answered first: unknown paths, redirects, errors."""
-    if memo_of(request).judged:
-        return response
     match = request.resolver_match
     rules = _rules(request, match.func) if match else _default_rules(request)
     refusal = yield from _judgement(request, rules)
@@ -105,9 +107,14 @@ def _rules(request: HttpRequest, view: Any) -> list[Rule]:
 
 
 def _default_rules(request: HttpRequest) -> list[Rule]:
-    path = DjangoView(request).path
+    path = memo_of(request).view.path
     return [
-        Rule(guard=name)
+        _default_rule(name)
         for name, guard in guards().items()
         if guard.config.routes.protect == "all" and path not in guard.public_paths
     ]
+
+
+@cache
+def _default_rule(name: str) -> Rule:
+    return Rule(guard=name)

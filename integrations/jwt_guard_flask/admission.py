@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn, cast
 
-from flask import Response, abort, current_app, g, request
+from flask import Request, Response, abort, current_app, g, request
 from werkzeug.local import LocalProxy
 
 from jwt_guard.errors import Refusal
@@ -32,11 +32,19 @@ _MEMO = "jwt_guard_memo"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
-    """One guard of one application."""
+    """One guard of one application.
+
+    Attributes:
+        guard: the guard.
+        public: the application's public paths, besides those of the guard's configuration.
+        protect: whether `all` or only `marked` views ask for a caller.
+        rule: what a view without a mark asks.
+    """
 
     guard: Guard
     public: PathList
     protect: str
+    rule: Rule
 
     def protects(self, path: str) -> bool:
         """Whether a path without a mark of its own asks for a caller."""
@@ -52,15 +60,17 @@ class Memo:
     Flask's proxies cost about as much as the guard does, so they are asked once.
 
     Attributes:
+        request: the request itself.
         guards: the application's guards by name.
         view: the request as the core sees it.
         outcomes: what the guards found, by name.
         asked: the guard that was asked last.
     """
 
+    request: Request
     guards: Mapping[str, Installed]
     view: WsgiView
-    outcomes: dict[str, Outcome] = field(default_factory=dict[str, Outcome])
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
     asked: str | None = None
 
 
@@ -82,11 +92,18 @@ def memo_of_request() -> Memo:
     Raises:
         RuntimeError: the application has no guard.
     """
-    memo = cast(Memo | None, getattr(request, _MEMO, None))
+    current = _current_request()
+    memo = cast(Memo | None, current.__dict__.get(_MEMO))
     if memo is None:
-        memo = Memo(guards=_installed(), view=WsgiView(request.environ, request.view_args))
-        setattr(request, _MEMO, memo)
+        view = WsgiView(current.environ, current.view_args)
+        memo = current.__dict__[_MEMO] = Memo(current, _installed(), view)
     return memo
+
+
+def _current_request() -> Request:
+    """The request itself: each question to the proxy would look for it anew."""
+    current: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return current
 
 
 def welcome(memo: Memo) -> None:
@@ -126,17 +143,17 @@ def response_of(reply: Reply) -> Response:
 
 def keep_private(response: Response) -> Response:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
-    memo = cast(Memo | None, getattr(request, _MEMO, None))
+    memo = cast(Memo | None, _current_request().__dict__.get(_MEMO))
     if memo is not None and "Cache-Control" not in response.headers and _is_private(memo):
         response.headers["Cache-Control"] = "no-store"
     return response
 
 
 def _is_private(memo: Memo) -> bool:
-    return any(
-        outcome.principal is not None and memo.guards[name].guard.config.routes.no_store
-        for name, outcome in memo.outcomes.items()
-    )
+    for name, outcome in memo.outcomes.items():
+        if outcome.principal is not None and memo.guards[name].guard.config.routes.no_store:
+            return True
+    return False
 
 
 def stop(refusal: Refusal) -> NoReturn:
@@ -145,11 +162,13 @@ def stop(refusal: Refusal) -> NoReturn:
 
 
 def _outcome(memo: Memo, name: str) -> Outcome:
+    known = memo.outcomes.get(name)
+    if known is not None:
+        return known
     if name not in memo.guards:
         raise RuntimeError(f"this application has no guard {name!r}: call JWTGuard(app, name=...)")
-    if name not in memo.outcomes:
-        memo.outcomes[name] = run(memo.guards[name].guard.identify(memo.view))
-    return memo.outcomes[name]
+    found = memo.outcomes[name] = run(memo.guards[name].guard.identify(memo.view))
+    return found
 
 
 def _current_principal() -> Principal:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app
 
 from jwt_guard.config import Source
 from jwt_guard.errors import ConfigurationError, Problem, Refusal
@@ -76,7 +76,9 @@ class JWTGuard:
         if not guards:
             _watch(app)
         protect = self._protect or guard.config.routes.protect
-        guards[self.name] = Installed(guard=guard, public=self._public, protect=protect)
+        guards[self.name] = Installed(
+            guard=guard, public=self._public, protect=protect, rule=Rule(guard=self.name)
+        )
         announce(guard)
 
     def guard_of(self, app: Flask | None = None) -> Guard:
@@ -124,8 +126,8 @@ def _rules(endpoint: str | None, memo: Memo) -> list[Rule]:
     """What the matched view asks; where it asks nothing, what the guards ask of every request."""
     view = current_app.view_functions.get(endpoint) if endpoint else None
     if view is not None:
-        marks = marks_of(view, request.method)
+        marks = marks_of(view, memo.request.method)
         if marks:
             return rules_among(marks)
     path = memo.view.path
-    return [Rule(guard=name) for name, one in memo.guards.items() if one.protects(path)]
+    return [one.rule for one in memo.guards.values() if one.protects(path)]
