@@ -141,6 +141,8 @@ class Assembly:
                 audiences=frozenset(issuer.audience or self._config.audience),
                 clients=frozenset(issuer.clients) or None,
                 client_subjects=issuer.client_subjects,
+                roles=self._config.roles.claims or PROFILES[issuer.profile].roles,
+                tenant=self._config.tenants.claim or PROFILES[issuer.profile].tenant,
             ),
             decryptor=decryptor,
         )
@@ -190,6 +192,8 @@ def _own(config: Config, name: str, keys: SigningKeys) -> TrustedIssuer:
             audiences=frozenset(config.audience),
             clients=None,
             client_subjects=False,
+            roles=RFC9068.roles,  # where we write them, whatever other issuers do
+            tenant=RFC9068.tenant,
         ),
     )
 
@@ -201,8 +205,9 @@ def _rules(
     audiences: frozenset[str],
     clients: frozenset[str] | None,
     client_subjects: bool,
+    roles: Iterable[str | tuple[str, ...]],
+    tenant: str | tuple[str, ...] | None,
 ) -> ClaimRules:
-    tenant = config.tenants.claim or profile.tenant
     return ClaimRules(
         profile=profile,
         audiences=audiences,
@@ -210,7 +215,7 @@ def _rules(
         max_age=config.max_token_age,
         clients=clients,
         client_subjects=client_subjects,
-        roles=_role_paths(config.roles.claims or profile.roles, audiences),
+        roles=_role_paths(roles, audiences),
         scopes=tuple(ClaimPath(path) for path in profile.scopes),
         permissions=tuple(ClaimPath(path) for path in profile.permissions),
         tenant=ClaimPath(tenant) if tenant else None,

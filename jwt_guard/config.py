@@ -256,7 +256,9 @@ class RolesConfig:
     """`[roles]`: where roles stand and which imply which."""
 
     claims: tuple[str | tuple[str, ...], ...] = setting(
-        paths, "where roles stand in the claims; the profile's places, when not set", default=()
+        paths,
+        "where roles stand in the claims of other issuers; the profile's places, when not set",
+        default=(),
     )
     hierarchy: dict[str, tuple[str, ...]] = setting(
         table(names), 'which roles a role implies: { admin = ["analyst"] }', factory=dict
@@ -269,7 +271,7 @@ class TenantsConfig:
 
     claim: str | tuple[str, ...] | None = setting(
         path,
-        "where the tenant stands in the claims; the profile's place, when not set",
+        "where the tenant stands in the claims of other issuers; the profile's place, when not set",
         default=None,
     )
 

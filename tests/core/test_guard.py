@@ -228,6 +228,18 @@ def test_what_we_issue_we_verify(own: Guard) -> None:
     assert len(caller.token_id or "") >= 20
 
 
+def test_our_tokens_are_read_where_we_write_them() -> None:
+    """Where roles and tenants of other issuers stand moves neither, nor what is asked of them."""
+    own = {"issuer": "https://own.test", "signing_keys": {"keys": [private_jwk()]}}
+    places = {"roles": {"claims": ["realm_access.roles"]}, "tenants": {"claim": "org_id"}}
+    guard = Guard.from_config({**configuration(), **places, "tokens": own})
+    assert guard.issuer is not None
+    ours = guard.verify(guard.issuer.issue("ada", client_id="web", roles=["r"], tenant="acme"))
+    theirs = guard.verify(mint(org_id="globex", realm_access={"roles": ["s"]}, tenant="acme"))
+    assert (ours.roles, ours.tenant) == ({"r"}, "acme")
+    assert (theirs.roles, theirs.tenant) == ({"s"}, "globex")
+
+
 def test_what_is_empty_is_left_out(own: Guard) -> None:
     """No empty roles, scopes or tenants."""
     assert own.issuer is not None
