@@ -59,6 +59,7 @@ ENVIRONMENT_PREFIX = "JWT_GUARD__"
 
 _DAY = 86_400
 _TENANT = "{tenant}"
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
 _TENANT_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
 
 
@@ -90,6 +91,14 @@ def _tenant_names(value: Any) -> tuple[str, ...]:
     listed = names(value)
     if not all(_TENANT_NAME.fullmatch(name) for name in listed):
         raise Mistake("holds what is no tenant", "use letters, digits, `-`, `_` and inner dots")
+    return listed
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    """Origins as browsers write them (RFC 6454 section 6.1), never `null`, which is anybody's."""
+    listed = names(value)
+    if not all(_ORIGIN.fullmatch(origin) for origin in listed):
+        raise Mistake("holds what is no origin", "write https://app.example, without a path")
     return listed
 
 
@@ -386,7 +395,7 @@ class CookiesConfig:
         choice("Lax", "Strict"), "the access cookie's SameSite attribute", default="Lax"
     )
     trusted_origins: tuple[str, ...] = setting(
-        names, "other origins whose pages may send requests: https://app.example", default=()
+        _origins, "other origins whose pages may send requests: https://app.example", default=()
     )
 
 

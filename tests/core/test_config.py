@@ -233,6 +233,17 @@ def test_a_wrong_value_is_named_by_its_path(raw: Mapping[str, Any], path: str) -
     assert path in _paths(problems(raw))
 
 
+@pytest.mark.parametrize(
+    "origin", ["null", "*", "https://app.example/", "https://App.example", "app.example"]
+)
+def test_H6_only_origins_are_trusted_ones(origin: str) -> None:
+    """`null` is the origin of everybody's sandboxed frame; what no browser sends is a slip."""
+    own = {"issuer": "https://own.test", "signing_keys": "keys.json"}
+    cookies = {"enabled": True, "trusted_origins": ["https://spa.example:8443", origin]}
+    (problem,) = problems({"audience": "x", "tokens": own, "cookies": cookies})
+    assert problem.path == "cookies.trusted_origins"
+
+
 def test_a_secret_goes_with_hmac_only() -> None:
     """A secret beside a public-key algorithm is a mistake, and no value is quoted."""
     raw = _issuer()
