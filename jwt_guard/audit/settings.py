@@ -116,7 +116,7 @@ class DetectorsConfig:
         _rules, "rules after which the subject must authenticate anew", default=()
     )
     subjects: int = setting(
-        integer(100, 10_000_000), "how many subjects each rule remembers", default=50_000
+        integer(100, 10_000_000), "how many subjects each rule remembers", default=20_000
     )
 
 

@@ -15,7 +15,7 @@ from jwt_guard.audit.detect.suite import RULES, DetectorSuite, all_detectors
 from tests.core.audit.simulation import Score, Simulation, scored
 
 
-def judged(simulation: Simulation, *, subjects: int = 50_000) -> tuple[Score, float]:
+def judged(simulation: Simulation, *, subjects: int = 20_000) -> tuple[Score, float]:
     """The score, and the seconds that the rules themselves took."""
     suite = DetectorSuite(
         all_detectors(subjects=subjects, locate=simulation.locate), subjects=subjects

@@ -1,6 +1,7 @@
 """What every rule is made of: alerts, bounded memory, sliding counts."""
 
-from collections import OrderedDict, deque
+from array import array
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, Protocol, TypeVar
 
@@ -111,13 +112,16 @@ class Bounded(Generic[K, V]):
 class SlidingCount:
     """Whether `threshold` things came within `window` seconds; remembers so many times at most."""
 
-    __slots__ = ("_times",)
+    __slots__ = ("_threshold", "_times")
 
     def __init__(self, threshold: int) -> None:
-        self._times: deque[float] = deque(maxlen=threshold)
+        self._threshold = threshold
+        self._times = array("d")
 
     def reached(self, time: float, window: float) -> bool:
         """Count one more."""
         times = self._times
         times.append(time)
-        return len(times) == times.maxlen and time - times[0] <= window
+        if len(times) > self._threshold:
+            del times[0]
+        return len(times) == self._threshold and time - times[0] <= window

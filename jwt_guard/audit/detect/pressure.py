@@ -1,6 +1,5 @@
 """Rules about attempts: bursts of refusals, probing, hammering, stuffing, unusual rates."""
 
-from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -208,9 +207,9 @@ class ExpiredHammering:
 class _Logins:
     __slots__ = ("failed", "good")
 
-    def __init__(self, failures: int) -> None:
-        self.failed: deque[tuple[float, int]] = deque(maxlen=failures)
-        self.good: deque[float] = deque(maxlen=failures)
+    def __init__(self) -> None:
+        self.failed: list[tuple[float, int]] = []
+        self.good: list[float] = []
 
 
 class LoginStuffing:
@@ -231,7 +230,7 @@ class LoginStuffing:
         self._names = names
         self._failures = failures
         self._window = window
-        self._logins: Bounded[str, _Logins] = Bounded(networks, lambda: _Logins(failures))
+        self._logins: Bounded[str, _Logins] = Bounded(networks, _Logins)
 
     def __len__(self) -> int:
         return len(self._logins)
@@ -244,8 +243,10 @@ class LoginStuffing:
         logins = self._logins[network]
         if fact.name == "login":
             logins.good.append(fact.time)
+            del logins.good[: -self._failures]
             return None
         logins.failed.append((fact.time, hash(fact.person)))
+        del logins.failed[: -self._failures]
         since = logins.failed[0][0]
         if len(logins.failed) < self._failures or fact.time - since > self._window:
             return None
@@ -265,6 +266,7 @@ class LoginStuffing:
 
 class _Rate(msgspec.Struct, gc=False):
     window: int = -1
+    before: int = 0
     count: int = 0
     windows: int = 0
     peak: float = 0.0
@@ -275,7 +277,7 @@ class UnusualRate:
 
     Rule: in ten minutes more than 120 requests and more than five times the subject's busiest ten
     minutes so far (which fade slowly, by a hundredth each), after three such spells were seen.
-    Memory: `subjects` entries of four numbers.
+    Memory: `subjects` entries of five numbers.
     """
 
     rule = "unusual_rate"
@@ -301,10 +303,12 @@ class UnusualRate:
         if window != rate.window:
             rate.peak = max(0.99 * rate.peak, rate.count)
             rate.windows += rate.count > 0
+            rate.before = rate.count if window == rate.window + 1 else 0
             rate.window, rate.count = window, 0
         rate.count += fact.count
-        limit = max(self._floor, self._times * rate.peak)
-        if rate.windows < 3 or rate.count <= limit:
+        # As many as came in the last ten minutes, if those before came evenly.
+        lately = rate.count + rate.before * (1 - fact.time / self._window % 1)
+        if rate.windows < 3 or lately <= max(self._floor, self._times * rate.peak):
             return None
         return Alert(
             rule=self.rule,
@@ -312,5 +316,5 @@ class UnusualRate:
             severity=3,
             key=person,
             fact=fact,
-            detail={"requests": rate.count, "usual_peak": round(rate.peak)},
+            detail={"requests": round(lately), "usual_peak": round(rate.peak)},
         )

@@ -4,7 +4,6 @@ All but reuse judge by what is usual for a subject, and so learn it for two days
 """
 
 import math
-from collections import deque
 from typing import Protocol
 
 from jwt_guard.audit.detect.base import Alert, Bounded, Known
@@ -75,10 +74,9 @@ class TokenTwoNetworks:
     sees = frozenset({AUTHENTICATED})
 
     def __init__(self, tokens: int, *, changes: int = 4, window: float = 600.0) -> None:
+        self._changes = changes
         self._window = window
-        self._seen: Bounded[str, deque[tuple[str, float, bool]]] = Bounded(
-            tokens, lambda: deque(maxlen=changes + 1)
-        )
+        self._seen: Bounded[str, list[tuple[str, float, bool]]] = Bounded(tokens, list)
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -93,7 +91,8 @@ class TokenTwoNetworks:
         if seen and seen[-1][0] == network:
             return None
         seen.append((network, fact.time, known.strange_network(_HOUR)))
-        if len(seen) < (seen.maxlen or 0) or fact.time - seen[0][1] > self._window:
+        del seen[: -self._changes - 1]
+        if len(seen) <= self._changes or fact.time - seen[0][1] > self._window:
             return None
         if len({place for place, _, _ in seen}) != 2 or not any(new for _, _, new in seen):
             return None

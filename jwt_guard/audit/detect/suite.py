@@ -52,7 +52,7 @@ Action = Callable[[Alert], object]
 
 
 def all_detectors(
-    *, subjects: int = 50_000, locate: Locator | None = None, disable: Iterable[str] = ()
+    *, subjects: int = 20_000, locate: Locator | None = None, disable: Iterable[str] = ()
 ) -> list[Detector]:
     """Every rule, as documented, but for those that are disabled.
 
@@ -100,7 +100,7 @@ class DetectorSuite:
         self,
         detectors: Sequence[Detector],
         *,
-        subjects: int = 50_000,
+        subjects: int = 20_000,
         quiet: float = 3600.0,
         actions: Sequence[Action] = (),
     ) -> None:
