@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from jwt_guard.audit.chain import Encoded
-from jwt_guard.audit.shown import OWN, UNVERIFIED, Shown
+from jwt_guard.audit.shown import OWN, Shown
 
 __all__ = ["OPENING", "EcsEncoder"]
 
@@ -140,6 +140,4 @@ def _own(shown: Shown) -> dict[str, Any]:
         value = getattr(shown, name)
         if value is not None:
             told[name] = value
-    if shown.user is None and shown.name == "refused":
-        told["user"] = UNVERIFIED
     return told

@@ -10,6 +10,7 @@ import msgspec
 
 from jwt_guard.audit.facts import Fact, Presented
 from jwt_guard.audit.folder import LogFolder
+from jwt_guard.audit.shown import UNVERIFIED
 from jwt_guard.audit.verifying import Place, lines_of
 
 __all__ = ["BadRecord", "Entry", "Query", "entries", "fact_of", "newest"]
@@ -157,7 +158,7 @@ def _from_ocsf(record: dict[str, Any]) -> Fact:
         reason=_text(record["status_code"]) if record["status_id"] != 1 else None,
         claim=_text(own.get("claim")),
         issuer=_text(session.get("issuer")),
-        subject=_text((actor.get("user") or {}).get("uid")),
+        subject=_verified((actor.get("user") or {}).get("uid")),
         tenant=_text(metadata.get("tenant_uid")),
         client_id=_text(own.get("client_id")),
         session=_text(session.get("uid")),
@@ -181,7 +182,7 @@ def _from_ecs(record: dict[str, Any]) -> Fact:
         reason=_text(record["event"].get("reason")),
         claim=_text(own.get("claim")),
         issuer=_text(own.get("issuer")),
-        subject=_text((record.get("user") or {}).get("id") or own.get("user")),
+        subject=_verified((record.get("user") or {}).get("id")),
         tenant=_text((record.get("organization") or {}).get("id")),
         client_id=_text(own.get("client_id")),
         session=_text(own.get("session")),
@@ -200,6 +201,10 @@ def _from_ecs(record: dict[str, Any]) -> Fact:
 def _text(value: object) -> str | None:
     """Text, as our own records have it; whoever changed one may have put anything there."""
     return value if isinstance(value, str) else None
+
+
+def _verified(user: object) -> str | None:
+    return None if user == UNVERIFIED else _text(user)
 
 
 def _presented(said: Mapping[str, object] | None) -> Presented | None:
