@@ -1,7 +1,9 @@
 """The one object that an adapter holds."""
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Self
 
 import msgspec
@@ -38,6 +40,8 @@ from jwt_guard.tokens.issuer import TokenIssuer
 from jwt_guard.tokens.verifier import Verified, Verifier
 
 __all__ = ["BadToken", "Guard", "Outcome"]
+
+_LOADS_AT_ONCE = 16
 
 BadToken = Literal["refuse", "anonymous"]
 """What becomes of a bad token where authentication is optional."""
@@ -200,11 +204,16 @@ class Guard:
         Returns:
             By issuer, whether its keys could be loaded.
         """
-        return {each.issuer: run(each.keys.reload()) for each in self.issuers}
+        issuers = list(self.issuers)
+        with ThreadPoolExecutor(_LOADS_AT_ONCE) as pool:
+            loaded = list(pool.map(lambda each: run(each.keys.reload()), issuers))
+        return {each.issuer: good for each, good in zip(issuers, loaded, strict=True)}
 
     async def areload_keys(self) -> dict[str, bool]:
         """As `reload_keys`, on the running event loop."""
-        return {each.issuer: await arun(each.keys.reload()) for each in self.issuers}
+        issuers = list(self.issuers)
+        loaded = await asyncio.gather(*(arun(each.keys.reload()) for each in issuers))
+        return {each.issuer: good for each, good in zip(issuers, loaded, strict=True)}
 
     def key_stats(self) -> dict[str, KeyStats]:
         """By issuer whose keys come over the network, what has happened to them so far."""

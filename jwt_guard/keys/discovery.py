@@ -15,9 +15,9 @@ from authlib.oidc.discovery import OpenIDProviderMetadata  # type: ignore[import
 from authlib.oidc.discovery import get_well_known_url as get_openid_url
 
 from jwt_guard.flow import Flow
+from jwt_guard.keys.documents import KeysNotLoaded
 from jwt_guard.keys.fetch import FetchFailed, Get
 from jwt_guard.keys.reach import Reach
-from jwt_guard.keys.remote import KeysNotLoaded
 from jwt_guard.keys.urls import is_fetchable
 
 __all__ = ["Discovery"]

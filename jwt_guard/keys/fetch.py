@@ -17,9 +17,9 @@ import httpcore2
 import httpx2
 
 from jwt_guard.flow import Effect
+from jwt_guard.keys.documents import KeysNotLoaded
 from jwt_guard.keys.network import AsyncCheckedBackend, CheckedBackend
 from jwt_guard.keys.reach import AddressRefused, Reach
-from jwt_guard.keys.remote import KeysNotLoaded
 
 __all__ = ["MAX_SIZE", "FetchFailed", "Get", "prepare"]
 

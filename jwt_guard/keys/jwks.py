@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 
 from jwt_guard.flow import Flow
+from jwt_guard.keys.documents import Document, KeysNotLoaded
 from jwt_guard.keys.fetch import FetchFailed, Get, prepare
 from jwt_guard.keys.loading import UnusableKeys, load_jwks
 from jwt_guard.keys.reach import Reach
-from jwt_guard.keys.remote import Document, KeysNotLoaded
 
 __all__ = ["JwksLoader", "Locate", "remote_loader"]
 

@@ -15,36 +15,21 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 from jwt_guard.audit.observer import EventName, Observer, Occurrence, tell
-from jwt_guard.errors import JWTGuardError, Reason, Refusal
+from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
+from jwt_guard.keys.documents import Document, KeysNotLoaded, LoadKeys
 from jwt_guard.keys.flights import Flight, Landing
 from jwt_guard.keys.keyset import KeySet
 from jwt_guard.keys.pace import Pace, UnknownKids
 
-__all__ = [
-    "Document",
-    "KeyStats",
-    "KeysNotLoaded",
-    "LoadKeys",
-    "RemoteKeys",
-    "RemotePolicy",
-]
+__all__ = ["KeyStats", "RemoteKeys", "RemotePolicy"]
 
 _log = logging.getLogger("jwt_guard.keys")
 
 _GRACE = 0.5
 """Seconds beyond the timeout after which a load is taken for lost."""
-
-
-class KeysNotLoaded(JWTGuardError):
-    """A load of keys has failed, for a reason that holds nothing of what the other side sent."""
-
-    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,33 +46,6 @@ class RemotePolicy:
     refresh_every: float = 300.0
     outage_limit: float = 3600.0
     timeout: float = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Document:
-    """A key set as it was loaded.
-
-    Attributes:
-        digest: of the bytes; what is equal is not parsed again, and keeps its generation.
-        keys: the keys that can be used.
-        skipped: why each of the others cannot.
-    """
-
-    digest: bytes
-    keys: KeySet
-    skipped: tuple[str, ...] = ()
-
-
-class LoadKeys(Protocol):
-    """How a load is done."""
-
-    def __call__(self, known: Document | None, timeout: float, /) -> Flow[Document]:
-        """The document as it is now, or the very one that is known if it is unchanged.
-
-        Raises:
-            KeysNotLoaded: there is none that can be used.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

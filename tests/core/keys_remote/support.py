@@ -7,9 +7,10 @@ from typing import Any
 from jwt_guard import Guard, Refusal
 from jwt_guard.errors import Reason
 from jwt_guard.flow import Flow, run
+from jwt_guard.keys.documents import Document, KeysNotLoaded
 from jwt_guard.keys.keyset import KeySet
 from jwt_guard.keys.loading import load_jwks
-from jwt_guard.keys.remote import Document, KeysNotLoaded, RemoteKeys, RemotePolicy
+from jwt_guard.keys.remote import RemoteKeys, RemotePolicy
 from tests.support.faulty import FaultyServer
 from tests.support.tokens import AUDIENCE, ISSUER, jwk
 

@@ -12,8 +12,8 @@ import pytest
 from jwt_guard import ConfigurationError, Guard
 from jwt_guard.flow import run
 from jwt_guard.keys.discovery import Discovery
+from jwt_guard.keys.documents import KeysNotLoaded
 from jwt_guard.keys.reach import Reach
-from jwt_guard.keys.remote import KeysNotLoaded
 from tests.core.keys_remote.support import averdict, until, verdict
 from tests.support import faults
 from tests.support.faulty import DISCOVERY, JWKS, OAUTH_METADATA, FaultyServer

@@ -9,8 +9,9 @@ import pytest
 from jwt_guard.audit.observer import EventName, LogObserver, Occurrence
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow, run
+from jwt_guard.keys.documents import Document
 from jwt_guard.keys.pace import UnknownKids
-from jwt_guard.keys.remote import Document, RemoteKeys, RemotePolicy
+from jwt_guard.keys.remote import RemoteKeys, RemotePolicy
 from tests.core.keys_remote.support import Clock, Provider, World, until
 from tests.support.tokens import ISSUER
 
