@@ -1,8 +1,7 @@
 """The middleware: pure ASGI, for any ASGI application, no framework needed."""
 
 from collections.abc import Iterable, MutableMapping
-from dataclasses import dataclass
-from typing import ClassVar, Final, Literal, Protocol
+from typing import ClassVar, Final, Literal, NamedTuple, Protocol
 
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import arun
@@ -48,8 +47,7 @@ Connection = Scope | HasScope
 """An ASGI scope, or what has one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Caller:
+class _Caller(NamedTuple):
     guard: Guard
     outcome: Outcome
 

@@ -78,9 +78,10 @@ class Sender:
 
 
 def _unstored(message: Message) -> Message:
-    fields = list(message.get("headers") or ())
-    if any(name.lower() == b"cache-control" for name, _ in fields):
-        return message
+    fields = message.get("headers") or ()
+    for name, _ in fields:
+        if name.lower() == b"cache-control":
+            return message
     return {**message, "headers": [*fields, (b"cache-control", b"no-store")]}
 
 
