@@ -18,7 +18,6 @@ from sqlalchemy import (
     Engine,
     Executable,
     delete,
-    func,
     insert,
     make_url,
     select,
@@ -38,7 +37,16 @@ from jwt_guard.stores.protocol import (
     unavailable,
 )
 from jwt_guard.stores.sql_engines import Engines
-from jwt_guard.stores.sql_tables import CUT_OFFS, SESSIONS, TALLIES, count, cut, metadata, purge
+from jwt_guard.stores.sql_tables import (
+    CUT_OFFS,
+    LATEST,
+    SESSIONS,
+    TALLIES,
+    count,
+    cut,
+    metadata,
+    purge,
+)
 
 __all__ = ["SqlStore", "metadata"]
 
@@ -53,12 +61,14 @@ class Work(Effect[T], Generic[T]):
     engines: Engines
     statements: tuple[Executable, ...]
     meaning: Callable[[Results], T]
+    parameters: dict[str, Any]
 
     def run(self) -> T:
         """See `Effect`."""
         try:
-            with _begun(self.engines.blocking(), self.statements) as connection:
-                return self.meaning([connection.execute(each) for each in self.statements])
+            with _begun(self.engines.blocking(), self) as connection:
+                results = [connection.execute(each, self.parameters) for each in self.statements]
+                return self.meaning(results)
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is an outage
             raise unavailable(error) from None
 
@@ -66,27 +76,28 @@ class Work(Effect[T], Generic[T]):
         """See `Effect`."""
         try:
             async with asyncio.timeout(self.engines.timeout):
-                engine = await self.engines.running()
-                async with _begun(engine, self.statements) as connection:
-                    results = [await connection.execute(each) for each in self.statements]
-                    return self.meaning(results)
+                async with _begun(await self.engines.running(), self) as connection:
+                    return self.meaning(
+                        [
+                            await connection.execute(each, self.parameters)
+                            for each in self.statements
+                        ]
+                    )
         except Exception as error:  # noqa: BLE001 - whatever a driver raises is an outage
             raise unavailable(error) from None
 
 
 @overload
-def _begun(
-    engine: Engine, statements: Sequence[Executable]
-) -> AbstractContextManager[Connection]: ...
+def _begun(engine: Engine, work: Work[Any]) -> AbstractContextManager[Connection]: ...
 @overload
 def _begun(
-    engine: AsyncEngine, statements: Sequence[Executable]
+    engine: AsyncEngine, work: Work[Any]
 ) -> AbstractAsyncContextManager[AsyncConnection]: ...
-def _begun(engine: Engine | AsyncEngine, statements: Sequence[Executable]) -> Any:
+def _begun(engine: Engine | AsyncEngine, work: Work[Any]) -> Any:
     """A transaction; a single statement is one by itself, and costs one round trip that way."""
-    if len(statements) > 1:
-        return engine.begin()
-    return engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+    if len(work.statements) == 1:
+        return engine.connect()
+    return engine.execution_options(**work.engines.transaction).begin()
 
 
 class SqlStore:
@@ -123,8 +134,10 @@ class SqlStore:
             parsed = parsed.set(database=str(base / str(parsed.database)))
         return cls(parsed, timeout=timeout)
 
-    def _work(self, meaning: Callable[[Results], T], *statements: Executable) -> Flow[T]:
-        answer = yield from Work(self._engines, statements, meaning)
+    def _work(
+        self, meaning: Callable[[Results], T], *statements: Executable, **parameters: Any
+    ) -> Flow[T]:
+        answer = yield from Work(self._engines, statements, meaning, parameters)
         return answer
 
     def create(self, session: Session) -> Flow[None]:
@@ -157,8 +170,7 @@ class SqlStore:
 
     def latest_cut_off(self, keys: Sequence[str]) -> Flow[int | None]:
         """See `Store`."""
-        latest = select(func.max(CUT_OFFS.c.at)).where(CUT_OFFS.c.key.in_(keys))
-        return self._work(lambda results: results[0].scalar(), latest)
+        return self._work(lambda results: results[0].scalar(), LATEST, keys=keys)
 
     def cut_off(self, key: str, *, at: int, until: int) -> Flow[None]:
         """See `Store`."""

@@ -19,6 +19,7 @@ _USUAL = {
     "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
     "postgresql": ("postgresql+psycopg", "postgresql+psycopg"),
 }
+_ISOLATION = {"sqlite": "SERIALIZABLE", "postgresql": "READ COMMITTED"}
 _BLOCKING_ONLY = {"sqlite+pysqlite", "postgresql+psycopg2", "postgresql+pg8000"}
 _LOOPS_ONLY = {"sqlite+aiosqlite", "postgresql+asyncpg"}
 
@@ -29,11 +30,15 @@ class Engines:
     Args:
         url: the database, with or without a driver.
         timeout: for how many seconds anything may wait.
+
+    Attributes:
+        transaction: the option for more than one statement in a transaction.
     """
 
     def __init__(self, url: URL, timeout: float) -> None:
         self.dialect = url.get_backend_name()
         self.timeout = timeout
+        self.transaction = {"isolation_level": _ISOLATION[self.dialect]}
         self._url = url
         self._lock = threading.Lock()
         self._blocking: Engine | None = None
@@ -42,20 +47,20 @@ class Engines:
         self._has_tables = False
 
     def blocking(self) -> Engine:
-        """The engine for blocking use."""
+        """The engine for blocking use; its connections commit each statement by itself."""
         with self._lock:
             if self._blocking is None:
                 url = self._url.set(drivername=self._driver(0, _LOOPS_ONLY))
                 self._blocking = _prepared(create_engine(url, **self._options(url)))
             if not self._has_tables:
-                with self._blocking.begin() as connection:
+                with self._blocking.execution_options(**self.transaction).begin() as connection:
                     for statement in tables(self.dialect):
                         connection.execute(statement)
                 self._has_tables = True
             return self._blocking
 
     async def running(self) -> AsyncEngine:
-        """The engine of the running event loop: a connection belongs to the loop that made it."""
+        """The same of the running event loop: a connection belongs to the loop that made it."""
         loop = asyncio.get_running_loop()
         engine = self._of_loops.get(loop)
         if engine is None:
@@ -64,7 +69,7 @@ class Engines:
             _prepared(engine.sync_engine)
             self._of_loops[loop] = engine
         if not self._has_tables:
-            async with engine.begin() as connection:
+            async with engine.execution_options(**self.transaction).begin() as connection:
                 for statement in tables(self.dialect):
                     await connection.execute(statement)
             self._has_tables = True
@@ -80,6 +85,7 @@ class Engines:
         return {
             "connect_args": {k: v for k, v in limits.items() if k not in url.query},
             "hide_parameters": True,
+            "isolation_level": "AUTOCOMMIT",
             "pool_timeout": self.timeout,
         }
 

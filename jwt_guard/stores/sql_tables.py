@@ -14,6 +14,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    bindparam,
     case,
     delete,
     func,
@@ -24,7 +25,17 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from jwt_guard.stores.protocol import Session
 
-__all__ = ["CUT_OFFS", "SESSIONS", "TALLIES", "count", "cut", "metadata", "purge", "tables"]
+__all__ = [
+    "CUT_OFFS",
+    "LATEST",
+    "SESSIONS",
+    "TALLIES",
+    "count",
+    "cut",
+    "metadata",
+    "purge",
+    "tables",
+]
 
 metadata = MetaData()
 """The tables, for those who make theirs with a migration tool."""
@@ -78,6 +89,11 @@ TALLIES = Table(
     Index("jwt_guard_tallies_end", "until"),
 )
 assert {f.name for f in fields(Session)} == set(SESSIONS.c.keys())  # noqa: S101 - no slip of the pen
+
+LATEST = select(func.max(CUT_OFFS.c.at)).where(
+    CUT_OFFS.c.key.in_(bindparam("keys", expanding=True))
+)
+"""The latest of the cut-offs that the parameter `keys` names; made once, asked by every request."""
 
 _INSERTS: dict[str, Callable[[Table], Any]] = {
     "postgresql": postgresql.insert,
