@@ -25,9 +25,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pytest
 from sybil import Document, Example, Region, Sybil
-from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.myst.lexers import DirectiveLexer
 
 from tests.support.requirements import require_or_skip
@@ -37,8 +35,6 @@ _AT_THE_END = ", at the end"
 _PORT = "8000"
 _PATIENCE = 30.0
 _PROGRAMS = ("bash", "curl")
-
-_python = PythonEvaluator()
 
 
 class Terminal:
@@ -122,77 +118,86 @@ def _listens(port: int) -> bool:
         return caller.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _blocks(document: Document) -> Iterator[Region]:
-    for region in DirectiveLexer("code-block")(document):
-        caption = region.lexemes["options"].get("caption")
-        language = region.lexemes["arguments"]
+class Page:
+    """The blocks of a page, followed one after the other."""
+
+    def __init__(self, example: Example) -> None:
+        self._path = example.path
+        self._namespace = example.namespace
+        self._terminal = Terminal()
+
+    def follow(self, block: Region, line: int) -> None:
+        """Do what a block shows.
+
+        Args:
+            block: the block.
+            line: its first one in the page.
+        """
+        caption: str | None = block.lexemes["options"].get("caption")
+        source = str(block.lexemes["source"])
         if caption == _SERVER:
-            region.evaluator = _serve
+            ((command, _),) = self._commands(source)
+            self._terminal.serve(command)
         elif caption is not None:
-            region.evaluator = _write
-        elif language == "console":
-            region.evaluator = _type
-        elif language == "python":
-            region.evaluator = _run
-        else:
-            continue
-        region.parsed = region.lexemes["source"]
-        yield region
+            self._write(caption, source)
+        elif block.lexemes["arguments"] == "console":
+            self._type(source)
+        elif block.lexemes["arguments"] == "python":
+            self._run("\n" * (line + 1) + source)
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+        self._terminal.close()
+
+    def _write(self, caption: str, source: str) -> None:
+        file = self._terminal.folder / caption.removesuffix(_AT_THE_END)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        before = file.read_text(encoding="utf-8") if caption.endswith(_AT_THE_END) else ""
+        file.write_text(before + source, encoding="utf-8")
+
+    def _run(self, source: str) -> None:
+        with chdir(self._terminal.folder):
+            exec(compile(source, self._path, "exec"), self._namespace)  # noqa: S102 - our own page
+
+    def _type(self, source: str) -> None:
+        for command, shown in self._commands(source):
+            printed, status = self._terminal.type(command)
+            assert status == 0, f"$ {command}\nended with {status}:\n{printed}"
+            pattern = ".*?".join(map(re.escape, shown.split("...")))
+            found = re.search(pattern, printed, re.DOTALL)
+            assert found, f"$ {command}\nshould print:\n{shown}\nprinted:\n{printed}"
+
+    def _commands(self, source: str) -> Iterator[tuple[str, str]]:
+        """The commands of a block, each with what is shown below it."""
+        source = source.replace(_PORT, str(self._terminal.port))
+        for part in re.split(r"^\$ ", source, flags=re.MULTILINE)[1:]:
+            typed, *rest = part.rstrip().split("\n")
+            while rest and rest[0].startswith("> "):
+                typed += "\n" + rest.pop(0)[2:]
+            yield typed, "\n".join(rest)
 
 
-def _terminal(example: Example) -> Terminal:
-    if "terminal" not in example.namespace:
-        found = all(map(shutil.which, _PROGRAMS))
-        require_or_skip("curl", found, f"these pages need {' and '.join(_PROGRAMS)}")
-        example.namespace["terminal"] = Terminal()
-    terminal: Terminal = example.namespace["terminal"]
-    return terminal
+def _page(document: Document) -> Iterator[Region]:
+    """A page is one test: its blocks need each other, and wherever they run, they run together."""
+    blocks = list(DirectiveLexer("code-block")(document))
+    if blocks:
+        yield Region(blocks[0].start, blocks[-1].end, parsed=blocks, evaluator=_followed)
 
 
-def _write(example: Example) -> None:
-    caption: str = example.region.lexemes["options"]["caption"]
-    file = _terminal(example).folder / caption.removesuffix(_AT_THE_END)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    before = file.read_text(encoding="utf-8") if caption.endswith(_AT_THE_END) else ""
-    file.write_text(before + example.parsed, encoding="utf-8")
+def _followed(example: Example) -> None:
+    found = all(map(shutil.which, _PROGRAMS))
+    require_or_skip("curl", found, f"these pages need {' and '.join(_PROGRAMS)}")
+    page = Page(example)
+    try:
+        for block in example.parsed:
+            line = example.document.text.count("\n", 0, block.start) + 1
+            try:
+                page.follow(block, line)
+            except Exception as error:
+                error.add_note(f"{example.path}, line {line}")
+                raise
+    finally:
+        page.close()
 
 
-def _run(example: Example) -> None:
-    with chdir(_terminal(example).folder):
-        _python(example)
-
-
-def _type(example: Example) -> None:
-    for command, shown in _commands(example):
-        printed, status = _terminal(example).type(command)
-        assert status == 0, f"$ {command}\nended with {status}:\n{printed}"
-        pattern = ".*?".join(map(re.escape, shown.split("...")))
-        assert re.search(pattern, printed, re.DOTALL), f"$ {command}\nprinted:\n{printed}"
-
-
-def _serve(example: Example) -> None:
-    ((command, _),) = _commands(example)
-    _terminal(example).serve(command)
-
-
-def _commands(example: Example) -> Iterator[tuple[str, str]]:
-    """The commands of a block, each with what is shown below it."""
-    source = example.parsed.replace(_PORT, str(_terminal(example).port))
-    for part in re.split(r"^\$ ", source, flags=re.MULTILINE)[1:]:
-        typed, *rest = part.rstrip().split("\n")
-        while rest and rest[0].startswith("> "):
-            typed += "\n" + rest.pop(0)[2:]
-        yield typed, "\n".join(rest)
-
-
-def _close(namespace: dict[str, Any]) -> None:
-    if "terminal" in namespace:
-        namespace["terminal"].close()
-
-
-pytest_collect_file = Sybil(parsers=[_blocks], pattern="*.md", teardown=_close).pytest()
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """The examples of a page need each other, so one worker runs them all."""
-    item.add_marker(pytest.mark.xdist_group(item.path.name))
+pytest_collect_file = Sybil(parsers=[_page], pattern="*.md").pytest()
