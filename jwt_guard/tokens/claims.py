@@ -70,7 +70,23 @@ class ClaimRules:
         # RFC 9068 says `client_id`, OpenID Connect `azp`.
         client = known.azp if known.client_id is None else known.client_id
         self._check_parties(known, client)
-        return self._build(known, claims, payload, client)
+        form = self._form
+        return Principal(
+            subject=known.sub,
+            issuer=known.iss,
+            roles=form.roles(known, claims),
+            scopes=form.scopes(known, claims),
+            permissions=form.permissions(known, claims),
+            tenant=_tenant(self.tenant, claims),
+            client_id=client,
+            token_id=known.jti,
+            session_id=known.sid,
+            issued_at=known.iat,
+            expires_at=known.exp,
+            authenticated_at=known.auth_time,
+            acr=known.acr,
+            payload=payload,
+        )
 
     def recheck(self, principal: Principal, starts: float | None, now: float) -> None:
         """Whether a token that once passed is still within its time.
@@ -125,27 +141,6 @@ class ClaimRules:
             raise Refusal(Reason.CLAIM_INVALID, claim="sub")
         if self.clients is not None and client not in self.clients:
             raise Refusal(Reason.CLIENT_NOT_ALLOWED, claim="client_id")
-
-    def _build(
-        self, known: Known, claims: dict[str, Any], payload: bytes, client: str | None
-    ) -> Principal:
-        form = self._form
-        return Principal(
-            subject=known.sub,
-            issuer=known.iss,
-            roles=form.roles(known, claims),
-            scopes=form.scopes(known, claims),
-            permissions=form.permissions(known, claims),
-            tenant=_tenant(self.tenant, claims),
-            client_id=client,
-            token_id=known.jti,
-            session_id=known.sid,
-            issued_at=known.iat,
-            expires_at=known.exp,
-            authenticated_at=known.auth_time,
-            acr=known.acr,
-            payload=payload,
-        )
 
 
 def check_times(expires: float, starts: float | None, now: float, leeway: float) -> None:
