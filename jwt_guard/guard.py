@@ -12,6 +12,7 @@ from jwt_guard.assembly import Assembly, IssuerResolver, opened_store
 from jwt_guard.audit.building import Builder
 from jwt_guard.audit.detect.actions import InBackground, for_rules
 from jwt_guard.audit.detect.base import Alert
+from jwt_guard.audit.metrics import Metrics
 from jwt_guard.audit.observer import LogObserver, Observer, settle
 from jwt_guard.audit.trail import AuditTrail
 from jwt_guard.config import Config, Source
@@ -34,6 +35,7 @@ from jwt_guard.sessions.building import (
     server_secrets,
 )
 from jwt_guard.sessions.manager import Sessions
+from jwt_guard.sessions.replay import OneTimeTokens
 from jwt_guard.sessions.revocation import Revocations
 from jwt_guard.stores.protocol import Store
 from jwt_guard.tokens.issuer import TokenIssuer
@@ -91,7 +93,7 @@ class Guard:
         self.config = config
         self.clock = clock
         self.trail = _audit_trail(config, clock)
-        self.observers: list[Observer] = [LogObserver(), *([self.trail] if self.trail else [])]
+        self.observers: list[Observer] = [LogObserver(), *_audit_observers(config, self.trail)]
         assembly = Assembly(config, self.observers)
         self.signing_keys, named = assembly.issuers()
         self.issuers = assembly.directory(named, issuers)
@@ -118,8 +120,16 @@ class Guard:
         self.sessions = self._built_sessions()
         self.secrets = self._own_secrets()
         self.cookies = _cookie_jar(config, self.secrets)
+        if self.trail is not None:
+            self._add_gauges(self.trail.metrics)
         self.public_paths = PathList(config.routes.public)
         self._hierarchy = RoleHierarchy(config.roles.hierarchy)
+        self._one_time = OneTimeTokens(
+            self.store,
+            (each.issuer for each in config.issuers if each.one_time),
+            leeway=config.leeway,
+            clock=clock,
+        )
 
     def _built_sessions(self) -> Sessions | None:
         settings = self.config.tokens
@@ -184,6 +194,8 @@ class Guard:
         principal = yield from self.verifier.principal(token)
         if not self.store.has_no_cut_offs:
             yield from self.revocations.check(principal)
+        if principal.issuer in self._one_time.issuers:
+            yield from self._one_time.use_up(principal)
         return principal
 
     def judge(self, token: str | bytes) -> Flow[Verified]:
@@ -232,6 +244,15 @@ class Guard:
             own_csrf: whether the framework itself demands a proof against forgery where the
                 outcome's `proof` is `MISSING`; else such a request is refused here.
         """
+        if self.trail is None:
+            outcome = yield from self._identify(view, own_csrf)
+            return outcome
+        began = time.perf_counter()
+        outcome = yield from self._identify(view, own_csrf)
+        self.trail.metrics.verification.observe(time.perf_counter() - began)
+        return outcome
+
+    def _identify(self, view: RequestView, own_csrf: bool) -> Flow[Outcome]:
         try:
             principal, proof = yield from self._authenticated(view, own_csrf)
         except Refusal as refusal:
@@ -365,6 +386,25 @@ class Guard:
             "bearer_methods_supported": ["header"],
         }
 
+    def _add_gauges(self, metrics: Metrics) -> None:
+        """What only the guard can tell."""
+        cache = self.verifier.cache
+        if cache is not None:
+            metrics.gauge(
+                "cache_hits", "Cached tokens.", lambda: {(): float(cache.hits)}, kind="counter"
+            )
+            metrics.gauge(
+                "cache_misses",
+                "Tokens verified in full.",
+                lambda: {(): float(cache.misses)},
+                kind="counter",
+            )
+        metrics.gauge("keys_age_seconds", "Since keys were seen to be current.", self._key_ages)
+
+    def _key_ages(self) -> dict[tuple[tuple[str, str], ...], float]:
+        ages = {name: stats.age for name, stats in self.key_stats().items()}
+        return {(("issuer", name),): age for name, age in ages.items() if age is not None}
+
     def _end_session(self, alert: Alert) -> None:
         """What `[audit.detect] revoke` asks for."""
         fact = alert.fact
@@ -406,12 +446,17 @@ def _cookie_jar(config: Config, secrets: Sequence[bytes]) -> CookieJar | None:
 
 
 def _audit_trail(config: Config, clock: Callable[[], float]) -> AuditTrail | None:
-    if not config.audit.sink:
+    if not (config.audit.sink or config.audit.metrics or config.audit.otel.metrics):
         return None
     builder = Builder(config.audit, base=config.base, service=config.realm, clock=clock)
     trail = builder.trail()
     trail.issuer = config.tokens.issuer if config.tokens else None
     return trail
+
+
+def _audit_observers(config: Config, trail: AuditTrail | None) -> list[Observer]:
+    spans = Builder(config.audit, base=config.base, service=config.realm).span_observer()
+    return [each for each in (trail, spans) if each is not None]
 
 
 def _token_issuer(

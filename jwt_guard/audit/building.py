@@ -20,6 +20,7 @@ from jwt_guard.audit.seal import SealKey, UnusableSealKey
 from jwt_guard.audit.settings import AuditConfig, scheme_of, split_format
 from jwt_guard.audit.shown import Shower, Showing
 from jwt_guard.audit.sinks import Encoder, Format, Sink
+from jwt_guard.audit.tracing import OtelLogSink, SpanObserver, current_trace
 from jwt_guard.audit.trail import AuditTrail
 from jwt_guard.errors import ConfigurationError, Problem
 
@@ -62,7 +63,7 @@ class Builder:
             ConfigurationError: a sink cannot be what it is said to be.
         """
         suite = self.suite() if self._config.detect.enabled else None
-        return AuditTrail(
+        trail = AuditTrail(
             self.sinks(),
             encoders=self.encoders,
             shower=Shower(self.pseudonyms(), self._showing()),
@@ -71,6 +72,35 @@ class Builder:
             suite=suite,
             clock=self._clock,
         )
+        self._connect(trail)
+        return trail
+
+    def _connect(self, trail: AuditTrail) -> None:
+        """Offer OpenTelemetry what it is to be told."""
+        asked = self._config.otel
+        if not (asked.spans or asked.metrics):
+            return
+        try:
+            if asked.spans:
+                current_trace()
+                trail.trace = current_trace
+            if asked.metrics:
+                from opentelemetry.metrics import get_meter
+
+                trail.metrics.offer_to(get_meter("jwt_guard"))
+        except ImportError as error:
+            raise ConfigurationError(
+                Problem(
+                    path="audit.otel",
+                    message=str(error),
+                    remedy="install it, or leave `[audit.otel]` out",
+                )
+            ) from None
+
+    def span_observer(self) -> SpanObserver | None:
+        """What sets attributes on spans, if that is asked for."""
+        asked = self._config.otel
+        return SpanObserver(user=asked.user) if asked.spans else None
 
     def suite(self, disable: tuple[str, ...] = ()) -> DetectorSuite:
         """The detectors, as configured.
@@ -144,6 +174,8 @@ class Builder:
                 return SyslogSink(place, form)
             case "python":
                 return _named_sink(place, form)
+            case "otel":
+                return OtelLogSink(form)
             case _:
                 return self.file_sink(place, form)
 
@@ -181,7 +213,7 @@ class Builder:
         Raises:
             ConfigurationError: there is no place for their keys.
         """
-        if self._config.privacy.subjects == "plain":
+        if self._config.privacy.subjects == "plain" or not self._config.sink:
             return PlainNames()
         return self.subject_keys()
 

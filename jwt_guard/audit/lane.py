@@ -69,7 +69,9 @@ class Lane:
         self._closing = False
         self._thread: threading.Thread | None = None
 
-    def __len__(self) -> int:
+    @property
+    def backlog(self) -> int:
+        """How many records wait."""
         return len(self._records)
 
     def put(self, records: Sequence[Encoded], tickets: Sequence[Ticket]) -> None:

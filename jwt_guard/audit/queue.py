@@ -148,9 +148,10 @@ class FactQueue:
     def __init__(self, rules: QueueRules) -> None:
         self.rules = rules
         self.refused = 0
+        self.dropped = 0
         self._failing: frozenset[str] = frozenset()
         self._items: deque[Item] = deque()
-        self._dropped = 0
+        self._told = 0
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._asleep = False
@@ -190,7 +191,7 @@ class FactQueue:
     def drop(self) -> None:
         """Count a fact that was lost."""
         with self._lock:
-            self._dropped += 1
+            self.dropped += 1
 
     def mark(self, what: str, *, failing: bool) -> None:
         """Note what cannot be written now: strict mode refuses at once, without waiting for it."""
@@ -212,7 +213,7 @@ class FactQueue:
     def take_dropped(self) -> int:
         """How many facts were lost since this was asked last."""
         with self._lock:
-            dropped, self._dropped = self._dropped, 0
+            dropped, self._told = self.dropped - self._told, self.dropped
         return dropped
 
     def _put_strictly(self, fact: Fact) -> Pending:

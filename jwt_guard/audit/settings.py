@@ -20,7 +20,7 @@ from jwt_guard.settings import (
     text,
 )
 
-__all__ = ["AuditConfig", "DetectorsConfig", "FileConfig", "PrivacyConfig"]
+__all__ = ["AuditConfig", "DetectorsConfig", "FileConfig", "PrivacyConfig", "TelemetryConfig"]
 
 _DAY = 86_400
 
@@ -121,6 +121,19 @@ class DetectorsConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TelemetryConfig:
+    """`[audit.otel]`: what OpenTelemetry is told; it must be set up by the application."""
+
+    spans: bool = setting(
+        boolean,
+        "whether outcomes stand on the current span, and trace ids in records",
+        default=False,
+    )
+    metrics: bool = setting(boolean, "whether its readers get our metrics", default=False)
+    user: bool = setting(boolean, "whether spans tell the subject, as `user.id`", default=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditConfig:
     """`[audit]`: where events are written."""
 
@@ -143,6 +156,9 @@ class AuditConfig:
     summary_interval: float = setting(
         seconds(1, _DAY), "the seconds that a `summary` sums up", default=60.0
     )
+    metrics: bool = setting(
+        boolean, "whether outcomes are counted even where no event is written", default=False
+    )
     queue: int = setting(integer(1, 10_000_000), "how many events may wait", default=10_000)
     when_full: str = setting(
         choice("block", "drop", "refuse"), "what happens when no more may wait", default="drop"
@@ -158,6 +174,7 @@ class AuditConfig:
     file: FileConfig = section(FileConfig, "files")
     privacy: PrivacyConfig = section(PrivacyConfig, "what of a person stands in the log")
     detect: DetectorsConfig = section(DetectorsConfig, "what is looked for")
+    otel: TelemetryConfig = section(TelemetryConfig, "what OpenTelemetry is told")
 
     @property
     def rules(self) -> QueueRules:

@@ -6,6 +6,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
 import msgspec
@@ -14,6 +15,7 @@ from jwt_guard.audit import facts
 from jwt_guard.audit.detect.suite import DetectorSuite
 from jwt_guard.audit.facts import Fact
 from jwt_guard.audit.lane import Lane
+from jwt_guard.audit.metrics import Metrics
 from jwt_guard.audit.observer import Occurrence, Pending, settle
 from jwt_guard.audit.queue import FactQueue, QueueRules, Ticket
 from jwt_guard.audit.sampling import Each, Sampling
@@ -26,6 +28,12 @@ from jwt_guard.principal import Principal
 
 __all__ = ["AuditTrail"]
 
+_OF_LANES = (
+    ("backlog", "Records that wait for a sink.", "gauge"),
+    ("written", "Records written by a sink.", "counter"),
+    ("dropped", "Records for which a sink had no room.", "counter"),
+    ("failures", "Failed attempts of a sink.", "counter"),
+)
 _starting = threading.Lock()
 _trails: "weakref.WeakSet[AuditTrail]" = weakref.WeakSet()
 
@@ -46,6 +54,7 @@ class AuditTrail:
         clock: seconds since 1970 UTC.
 
     Attributes:
+        metrics: what was counted.
         secret: what refused tokens are digested under.
         trace: tells the id of the current trace, if there is such a thing.
         issuer: our own `iss`, which subjects belong to where nobody says otherwise.
@@ -64,7 +73,8 @@ class AuditTrail:
     ) -> None:
         self.sinks = sinks
         self.suite = suite
-        self.watchers: list[Watcher] = [suite] if suite else []
+        self.metrics = Metrics()
+        self.watchers: list[Watcher] = [self.metrics, *([suite] if suite else [])]
         self._encoders = encoders
         self._shower = shower
         self.secret = os.urandom(32)
@@ -77,6 +87,7 @@ class AuditTrail:
         self._closed = False
         self.lanes: list[Lane] = []
         self.queue = FactQueue(self._rules)
+        self._add_gauges()
         _trails.add(self)
 
     def authenticated(self, principal: Principal, view: RequestView | None) -> Pending:
@@ -147,6 +158,32 @@ class AuditTrail:
         if self._writer is None:
             self._start()
         return self.queue.put(fact)
+
+    def _add_gauges(self) -> None:
+        """What the trail can tell of itself."""
+        metrics = self.metrics
+        metrics.gauge(
+            "audit_queue_depth", "Events that wait.", lambda: {(): float(len(self.queue))}
+        )
+        metrics.gauge(
+            "audit_queue_dropped",
+            "Events that found no room.",
+            lambda: {(): float(self.queue.dropped)},
+            kind="counter",
+        )
+        metrics.gauge(
+            "audit_refused",
+            "Requests refused for want of a record.",
+            lambda: {(): float(self.queue.refused)},
+            kind="counter",
+        )
+        for name, doc, kind in _OF_LANES:
+            metrics.gauge(f"audit_sink_{name}", doc, partial(self._of_lanes, name), kind=kind)
+        if self.suite is not None:
+            self.suite.actions.append(lambda alert: metrics.alert(alert.rule))
+
+    def _of_lanes(self, name: str) -> dict[tuple[tuple[str, str], ...], float]:
+        return {(("sink", lane.sink.name),): float(getattr(lane, name)) for lane in self.lanes}
 
     def _start(self) -> None:
         with _starting:

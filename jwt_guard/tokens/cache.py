@@ -39,13 +39,15 @@ class TokenCache:
 
     Two dictionaries: entries live in the young one; when that holds half the size, it becomes
     the old one, and what the old one held is forgotten unless it was used since. Every step is
-    one dictionary operation, so threads need no lock.
+    one dictionary operation, so threads need no lock; `hits` and `misses` may miss a few of theirs.
     """
 
-    __slots__ = ("_half", "_old", "_young", "size")
+    __slots__ = ("_half", "_old", "_young", "hits", "misses", "size")
 
     def __init__(self, size: int) -> None:
         self.size = size
+        self.hits = 0
+        self.misses = 0
         self._half = max(1, size // 2)
         self._young: dict[bytes, CacheEntry] = {}
         self._old: dict[bytes, CacheEntry] = {}
@@ -55,8 +57,11 @@ class TokenCache:
         entry = self._young.get(digest)
         if entry is None:
             entry = self._old.get(digest)
-            if entry is not None:
-                self.put(digest, entry)
+            if entry is None:
+                self.misses += 1
+                return None
+            self.put(digest, entry)
+        self.hits += 1
         return entry
 
     def put(self, digest: bytes, entry: CacheEntry) -> None:
