@@ -146,6 +146,11 @@ class IssuerConfig:
     clients: tuple[str, ...] = setting(
         names, "the clients whose tokens are accepted; all, when not set", default=()
     )
+    one_time: bool = setting(
+        boolean,
+        "accept each token once, by its `jti`, in all processes that share the store",
+        default=False,
+    )
     client_subjects: bool = setting(
         boolean, "whether a client may be its own subject (client credentials)", default=True
     )

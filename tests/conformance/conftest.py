@@ -20,6 +20,9 @@ from tests.support.tokens import Clock, configuration, jwks
 CLOCK = Clock()
 """The clock of all guards here; every test starts at `tokens.NOW`."""
 
+ONCE = "https://once.example.test"
+"""An issuer whose tokens are good for one request."""
+
 ALGORITHMS = ["ES256", "RS256", "PS256", "ES384", "Ed25519"]
 
 Make = Callable[[Application, Loop], Client]
@@ -53,6 +56,12 @@ def _configuration(protect: str, cache_size: int) -> dict[str, Any]:
                 "issuer": "https://other.example.test",
                 "keys": {"keys": [tokens.jwk("ES256", "other")]},
                 "algorithms": ["ES256"],
+            },
+            {
+                "issuer": ONCE,
+                "keys": {"keys": [tokens.jwk("ES256", "once")]},
+                "algorithms": ["ES256"],
+                "one_time": True,
             },
         ],
     )

@@ -1,16 +1,18 @@
 """Group F: what tokens may say, and what comes of it."""
 
 import json
+from itertools import count
 from typing import Any
 
 import pytest
 
-from tests.conformance.conftest import Api
+from tests.conformance.conftest import ONCE, Api
 from tests.conformance.expect import FORBIDDEN, refused, served
 from tests.support import tokens
 from tests.support.tokens import ABSENT, NOW, Clock, claims, forge, key, mint
 
 LEEWAY = 5
+SERIAL = count()
 HEADER = {"alg": "ES256", "typ": "at+jwt", "kid": "ES256-main"}
 
 
@@ -203,3 +205,16 @@ def test_F16_another_client(api: Api) -> None:
     refused(api.get("/me", mint(client_id="client-2")))
     refused(api.get("/me", mint(azp="client-2")))
     served(api.get("/me", mint(azp="client-1")))
+
+
+def test_F15_one_time_token_replayed(api: Api) -> None:
+    """Where an issuer's tokens are good for one request, the second is refused, cached or not."""
+    token = mint({"iss": ONCE}, name="once", jti=f"once-{next(SERIAL)}")
+    served(api.get("/me", token))
+    refused(api.get("/me", token))
+    served(api.get("/me", mint({"iss": ONCE}, name="once", jti=f"once-{next(SERIAL)}")))
+
+
+def test_F15_without_a_jti_nothing_is_known(api: Api) -> None:
+    """A one-time token without `jti` could be replayed, so it is refused at once."""
+    refused(api.get("/me", mint({"iss": ONCE}, name="once", jti=ABSENT)))

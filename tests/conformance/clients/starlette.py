@@ -76,4 +76,8 @@ class FastAPIClient(StarletteClient):
 
 
 def _dependencies(route: Route) -> list[Any]:
-    return [] if route.asks is None else [Depends(jwt_guard_fastapi.require(**route.asks))]
+    if route.asks is None:
+        return []
+    options = dict(route.asks)
+    requirement = options.pop("requirement")
+    return [Depends(jwt_guard_fastapi.require(requirement, **options))]
