@@ -423,6 +423,30 @@ def export(log: _Log, query: Query, form: str) -> None:
     sink.close()
 
 
+@audit.command()
+@_with_log
+@click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65_535))
+@click.option("--role", "role_", default="auditor", show_default=True, help="Who may look.")
+def serve(log: _Log, host: str, port: int, role_: str) -> None:
+    """Show the log in a browser: read-only, to holders of a token with the role.
+
+    The guard of the configuration decides, and whoever looks is on record like everybody else.
+    """
+    from jwt_guard.cli.audit_dashboard import Dashboard, Server
+    from jwt_guard.guard import Guard
+    from jwt_guard.requirements import role
+
+    with Guard(log.config) as guard:
+        app = Dashboard(guard, log.path, role(role_), {host, "localhost", "127.0.0.1"})
+        with Server.at(host, port, app) as server:
+            say(f"http://{host}:{server.server_port}/ until Ctrl-C")
+            try:
+                server.serve_forever()
+            except KeyboardInterrupt:
+                say("stopping")
+
+
 def _lines(found: Iterable[Entry]) -> int:
     count = 0
     for entry in found:
