@@ -16,7 +16,7 @@ WORKERS ?= logical
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-SOURCES := jwt_guard integrations sample_apps tests
+SOURCES := jwt_guard integrations sample_apps tests docs
 TYPED := $(wildcard $(SOURCES))
 
 # The peers that we are measured against have an environment of their own.
@@ -40,7 +40,7 @@ demo: $(INSTALLED) ## start the sample applications and tour them with good and 
 
 .PHONY: test
 test: $(INSTALLED) $(PROVIDER_INSTALLED) ## run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(INSTALLED) ## lint, format, types, direction of imports

@@ -24,6 +24,8 @@ from jwt_guard.tokens.verifier import TrustedIssuer
 
 __all__ = ["Assembly", "IssuerResolver", "opened_store"]
 
+_DAY = 86_400.0
+
 IssuerResolver = Callable[[str], Mapping[str, Any] | IssuerConfig | None]
 """From an `iss` to what a table of `[[issuers]]` would say of it; None for a stranger."""
 
@@ -212,7 +214,7 @@ def _rules(
         profile=profile,
         audiences=audiences,
         leeway=config.leeway,
-        max_age=config.max_token_age,
+        max_age=_max_age(config, profile),
         clients=clients,
         client_subjects=client_subjects,
         roles=_role_paths(roles, audiences),
@@ -239,3 +241,10 @@ def _of_audiences(
         return
     for audience in sorted(audiences):
         yield tuple(audience if step == _AUDIENCE else step for step in path)
+
+
+def _max_age(config: Config, profile: Profile) -> float | None:
+    """A day, unless the configuration says otherwise, for tokens that must say their age."""
+    if config.max_token_age is None and "iat" in profile.required:
+        return _DAY
+    return config.max_token_age

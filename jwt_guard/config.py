@@ -422,7 +422,10 @@ class Config:
     audience: tuple[str, ...] = setting(names, "whom tokens must be for: this API's names")
     leeway: float = setting(seconds(0, 300), "how far clocks may differ, in seconds", default=0.0)
     max_token_age: float | None = setting(
-        seconds(1, 365 * _DAY), "how long after `iat` a token is accepted, in seconds", default=None
+        seconds(1, 365 * _DAY),
+        "how long after `iat` a token is accepted, in seconds; a day, when not set, where the"
+        " profile requires `iat`",
+        default=None,
     )
     max_token_size: int = setting(
         integer(256, 1_048_576), "the longest token that is looked at, in bytes", default=16_384

@@ -20,8 +20,9 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         await super().startup(sockets)
-        for each in sockets or ():
-            ready(*each.getsockname()[:2])
+        for server in self.servers:
+            for each in server.sockets:
+                ready(*each.getsockname()[:2])
 
 
 def serve(app: App, arguments: Arguments) -> None:
@@ -36,7 +37,8 @@ def serve(app: App, arguments: Arguments) -> None:
         log_level="warning",
         timeout_graceful_shutdown=2,
     )
-    _Server(config).run([config.bind_socket()])
+    # It binds by itself, for a socket made here would wait to fill its packets (TCP_NODELAY).
+    _Server(config).run()
 
 
 async def ticks() -> AsyncIterator[str]:

@@ -15,6 +15,9 @@ from jwt_guard_flask.admission import admit, memo_of_request, stop
 
 __all__ = ["marks_of", "require"]
 
+_GUARDED_FORM = "__jwt_guard_guarded__"
+"""Where a function keeps its guarded form, to be known should it be served itself."""
+
 V = TypeVar("V", bound=Callable[..., Any])
 
 
@@ -59,8 +62,10 @@ def _guarded(view: Any, rule: Rule) -> Any:
     if isinstance(view, type) and issubclass(view, View):
         view.decorators = [*view.decorators, lambda made: _guarded(made, rule)]
         return view
-    guarded = _guarded_async if iscoroutinefunction(view) else _guarded_sync
-    return put_rule(view, guarded(view, rule), rule)
+    make = _guarded_async if iscoroutinefunction(view) else _guarded_sync
+    guarded = put_rule(view, make(view, rule), rule)
+    vars(view)[_GUARDED_FORM] = guarded
+    return guarded
 
 
 def _guarded_sync(view: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
@@ -89,7 +94,13 @@ def _enforce(rule: Rule) -> None:
 
 
 def marks_of(view: Any, method: str) -> list[Mark]:
-    """The marks of a view for a method, outermost first."""
+    """The marks of a view for a method, outermost first.
+
+    Raises:
+        RuntimeError: the view was registered before `require` guarded it.
+    """
+    if _GUARDED_FORM in vars(view):
+        raise RuntimeError(f"{view!r} is served unguarded: put @require below the route decorator")
     view_class = getattr(view, "view_class", None)
     if view_class is None:
         return marks_on(view)

@@ -218,3 +218,9 @@ def test_F15_one_time_token_replayed(api: Api) -> None:
 def test_F15_without_a_jti_nothing_is_known(api: Api) -> None:
     """A one-time token without `jti` could be replayed, so it is refused at once."""
     refused(api.get("/me", mint({"iss": ONCE}, name="once", jti=ABSENT)))
+
+
+def test_F5_a_token_issued_long_ago(api: Api) -> None:
+    """A day is what a token may be old, however late it expires."""
+    served(api.get("/me", mint(iat=NOW - 86_000)))
+    refused(api.get("/me", mint(iat=NOW - 86_400 - LEEWAY)))

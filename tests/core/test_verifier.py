@@ -556,3 +556,10 @@ def test_headers_of_strangers_are_not_remembered(
     for number in range(10):
         guard.verify(mint(header={"n": number}))
         assert 0 < len(verifier._headers) <= 3
+
+
+def test_a_token_is_good_for_a_day_at_most(make_guard: Any) -> None:
+    """F5: where nothing else is said, a token issued more than a day ago is too old."""
+    guard = make_guard()
+    assert guard.verify(mint(iat=NOW - 86_399)).subject == "ada"
+    assert refused(guard, mint(iat=NOW - 86_400)) == ("token_too_old", "iat")

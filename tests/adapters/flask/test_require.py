@@ -287,3 +287,18 @@ def test_refusal_raised_in_a_view(
     refused = client.get("/it", headers=bearer("eve"))
     assert refused.status_code == 403
     assert refused.data == guard.reply(Refusal(Reason.ROLE_MISSING)).body
+
+
+def test_require_above_the_route_is_no_guard_and_says_so(guard: Guard) -> None:
+    """Flask would serve the function below it, so nothing is served at all."""
+    app = Flask(__name__)
+    JWTGuard(app, guard=guard)
+
+    @require(role("admin"))
+    @app.get("/turned")
+    def turned() -> str:
+        return "served"
+
+    app.testing = True
+    with pytest.raises(RuntimeError, match="below the route"):
+        app.test_client().get("/turned")
