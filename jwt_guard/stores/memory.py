@@ -57,6 +57,7 @@ class MemoryStore:
     def create(self, session: Session) -> Flow[None]:
         """See `Store`."""
         with self._lock:
+            self._tidy(session.used_at)
             self._sessions[session.sid] = session
             self._by_subject.setdefault(session.subject, {})[session.sid] = None
             self._ends_of_sessions.add(session.sid, session.idle_expires_at)
@@ -81,6 +82,7 @@ class MemoryStore:
     def end(self, sid: str, *, at: int, reason: str, until: int) -> Flow[bool]:
         """See `Store`."""
         with self._lock:
+            self._tidy(at)
             self._cut(cut_off_key(sid), FOREVER, until)
             kept = self._sessions.get(sid)
             if kept is None or kept.ended_at is not None:
@@ -116,12 +118,12 @@ class MemoryStore:
         self._cut_offs_end[key] = max(until, self._cut_offs_end.get(key, 0))
 
     def tally(self, key: str, *, now: int, until: int, by: int = 1) -> Flow[int]:
-        """See `Store`. Drops two expired counts for each new one, so that they cannot pile up."""
+        """See `Store`."""
         with self._lock:
             count, ends = self._tallies.get(key, (0, 0))
             if ends <= now:
                 count, ends = 0, until
-                self._drop_tallies(now, 2)
+                self._tidy(now)
                 self._ends_of_tallies.add(key, until)
             self._tallies[key] = (count + by, ends)
         return count + by
@@ -140,6 +142,12 @@ class MemoryStore:
             gone = self._drop_sessions(now, limit) + self._drop_cut_offs(now, limit)
             return gone + self._drop_tallies(now, limit)
         yield  # a generator without a step
+
+    def _tidy(self, now: int) -> None:
+        """Drop two of each kind for one that comes, so that nothing can pile up."""
+        self._drop_sessions(now, 2)
+        self._drop_cut_offs(now, 2)
+        self._drop_tallies(now, 2)
 
     def _drop_sessions(self, now: int, limit: int) -> int:
         kept = self._sessions

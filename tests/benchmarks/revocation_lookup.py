@@ -83,14 +83,18 @@ def _fill_postgresql(url: str, store: Store, count: int) -> float:
 
 def _fill_valkey(url: str, store: Store, count: int) -> float:
     with valkey.Valkey.from_url(url) as client:
-        before = client.info("memory")["used_memory"]
+        before = _used(client)
         keys = _keys(count)
         for start in range(0, count, _BATCH):
             with client.pipeline(transaction=False) as pipeline:
                 for key in keys[start : start + _BATCH]:
                     pipeline.set(f"jwt_guard:cut:{{{key}}}", FOREVER, pxat=_ENDS)
                 pipeline.execute()
-        return float(client.info("memory")["used_memory"] - before) / count
+        return (_used(client) - before) / count
+
+
+def _used(client: Any) -> float:
+    return float(client.info("memory")["used_memory"])
 
 
 class Pair:

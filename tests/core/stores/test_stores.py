@@ -12,6 +12,7 @@ import valkey
 from django.db import connections
 
 from jwt_guard.flow import arun, run
+from jwt_guard.stores.memory import MemoryStore
 from jwt_guard.stores.opening import open_store
 from jwt_guard.stores.protocol import FOREVER, Session, Store, cut_off_key
 from tests.core.stores.conftest import Act
@@ -210,3 +211,16 @@ async def test_a_store_says_nothing_of_its_url(store: Store, store_url: str) -> 
     """It may hold a password."""
     assert "//" not in repr(store)
     assert type(store).__name__ in repr(store)
+
+
+def test_a_store_in_memory_tidies_up_by_itself() -> None:
+    """What comes pushes out what has expired: nobody has to purge, and nothing piles up."""
+    store = MemoryStore()
+    for hour in range(50):
+        now = NOW + hour * HOUR
+        name = f"sid-{hour}"
+        run(store.create(session(name, subject=name, used_at=now, idle_expires_at=now + HOUR)))
+        run(store.end(name, at=now, reason="logout", until=now + HOUR))
+        run(store.tally(name, now=now, until=now + HOUR))
+    kept = run(store.purge(now=NOW + 999 * HOUR, limit=999))
+    assert kept == 3, "one session, one cut-off, one count"
