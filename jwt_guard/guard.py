@@ -369,7 +369,7 @@ class Guard:
         Raises:
             Refusal: the token has expired or was revoked since.
         """
-        self.verifier.rules_of(principal).recheck(principal, None, self.clock())
+        self.verifier.rules_of(principal).recheck(principal, self.clock())
         yield from self.revocations.check(principal)
 
     def reply(self, refusal: Refusal) -> Reply:

@@ -18,13 +18,15 @@ class CacheEntry(msgspec.Struct, frozen=True):
 
     Attributes:
         principal: its caller.
-        not_before: its `nbf`, seconds since 1970 UTC, if any.
+        starts: the moment from which its times are right, seconds since 1970 UTC.
+        ends: the moment from which they are not any more.
         generation: the key set that verified it.
         rules: the rules that it passed, compared by identity.
     """
 
     principal: Principal
-    not_before: float | None
+    starts: float
+    ends: float
     generation: int
     rules: object
 

@@ -1,6 +1,7 @@
 """From the claims of a token with a right signature to a `Principal`, or a refusal."""
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from jwt_guard.errors import Reason, Refusal
@@ -8,7 +9,7 @@ from jwt_guard.principal import Principal
 from jwt_guard.tokens.form import Form, Known
 from jwt_guard.tokens.profiles import MISSING, ClaimPath, Profile
 
-__all__ = ["ClaimRules", "check_times"]
+__all__ = ["ClaimRules"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +89,25 @@ class ClaimRules:
             payload=payload,
         )
 
-    def recheck(self, principal: Principal, starts: float | None, now: float) -> None:
+    def lifetime(self, principal: Principal, starts: float | None) -> tuple[float, float]:
+        """The moment from which the times of a verified token are right, and that of their end.
+
+        Args:
+            principal: its caller.
+            starts: its `nbf`, if any.
+        """
+        ends = principal.expires_at
+        if self.max_age is not None:
+            ends = min(ends, (principal.issued_at or 0) + self.max_age)
+        return (-inf if starts is None else starts - self.leeway), ends + self.leeway
+
+    def recheck(self, principal: Principal, now: float) -> None:
         """Whether a token that once passed is still within its time.
 
         Raises:
-            Refusal: `token_expired`, `token_not_yet_valid` or `token_too_old`.
+            Refusal: `token_expired` or `token_too_old`.
         """
-        check_times(principal.expires_at, starts, now, self.leeway)
+        _check_bounds(principal.expires_at, None, now, self.leeway)
         if self.max_age is not None:
             self._check_age(principal.issued_at, self.max_age, now)
 
@@ -107,7 +120,7 @@ class ClaimRules:
                 raise Refusal(Reason.TOKEN_TYPE_INVALID, claim=name)
 
     def _check_times(self, known: Known, now: float) -> None:
-        check_times(known.exp, known.nbf, now, self.leeway)
+        _check_bounds(known.exp, known.nbf, now, self.leeway)
         latest = now + self.leeway
         if known.iat is not None and known.iat > latest:
             raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="iat")
@@ -143,7 +156,7 @@ class ClaimRules:
             raise Refusal(Reason.CLIENT_NOT_ALLOWED, claim="client_id")
 
 
-def check_times(expires: float, starts: float | None, now: float, leeway: float) -> None:
+def _check_bounds(expires: float, starts: float | None, now: float, leeway: float) -> None:
     """Whether the token is valid at this moment; both bounds are exact (RFC 7519 section 4.1).
 
     Raises:

@@ -116,16 +116,14 @@ class Verifier:
         return trusted.rules
 
     def _still_holds(self, entry: CacheEntry) -> bool:
-        """Times are checked by raising, all else by falling back to a full verification."""
-        principal = entry.principal
-        trusted = self.issuers.get(principal.issuer)
+        """Whether nothing has changed; else a full verification tells what."""
+        if not entry.starts <= self.clock() < entry.ends:
+            return False
+        trusted = self.issuers.get(entry.principal.issuer)
         if trusted is None or trusted.rules is not entry.rules:
             return False
         keys = trusted.keys.current()
-        if keys is None or keys.generation != entry.generation:
-            return False
-        trusted.rules.recheck(principal, entry.not_before, self.clock())
-        return True
+        return keys is not None and keys.generation == entry.generation
 
     def verified(self, token: str | bytes, digest: bytes | None = None) -> Flow[Verified]:
         """Verify a token in full: parse, issuer, algorithm, key, signature, claims (in this order).
@@ -150,7 +148,8 @@ class Verifier:
             raise Refusal(Reason.TOKEN_TYPE_INVALID, claim="typ")
         principal = trusted.rules.principal(claims, payload, self.clock())
         if self.cache is not None and digest is not None:
-            entry = CacheEntry(principal, claims.get("nbf"), keys.generation, trusted.rules)
+            starts, ends = trusted.rules.lifetime(principal, claims.get("nbf"))
+            entry = CacheEntry(principal, starts, ends, keys.generation, trusted.rules)
             self.cache.put(digest, entry)
         return Verified(header, principal)
 

@@ -459,7 +459,7 @@ def test_text_that_is_not_ascii_is_no_token(guard: Guard) -> None:
 
 
 def _entry(guard: Guard) -> CacheEntry:
-    return CacheEntry(guard.verify(mint()), None, 1, object())
+    return CacheEntry(guard.verify(mint()), 0, 1, 1, object())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 10, 11])

@@ -28,6 +28,7 @@ STRICTER = {
     Reason.TOKEN_MALFORMED,  # other spellings of base64url, duplicate members, long integers
     Reason.HEADER_INVALID,  # parameters of a wrong type, or that would change the meaning
     Reason.CRITICAL_HEADER_UNSUPPORTED,  # any crit, for we implement none
+    Reason.TOKEN_TOO_OLD,  # tokens older than we accept, whatever they say
     Reason.TOKEN_TYPE_INVALID,  # typ, and the marks of other kinds of token
     Reason.KEY_UNKNOWN,  # kid, which joserfc does not look at where it is given one key
     Reason.CLAIM_INVALID,  # claims of a wrong type that joserfc does not look at
