@@ -364,7 +364,8 @@ class TokensConfig:
     refresh_secret: tuple[str, ...] = setting(
         names,
         "what refresh tokens are derived from: `env:NAME` or `file:PATH`, or several, of which the"
-        " first makes tokens and all are accepted; each of the signing keys, when not set",
+        " first makes tokens and all are accepted; when not set, what `jwt-guard keys` put beside"
+        " the signing keys",
         default=(),
     )
     policies: tuple[PolicyConfig, ...] = sections(PolicyConfig, "other lifetimes for some")

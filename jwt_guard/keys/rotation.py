@@ -5,6 +5,7 @@ by their owner only; a lock keeps two commands from undoing each other.
 """
 
 import os
+import secrets
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping
@@ -15,7 +16,7 @@ from typing import Any
 import msgspec
 
 from jwt_guard.keys.loading import UnusableKeys
-from jwt_guard.keys.signing import KeyStatus, generate_key, parse_keys
+from jwt_guard.keys.signing import REFRESH_SECRET, KeyStatus, generate_key, parse_keys
 from jwt_guard.keys.watching import read_text
 
 __all__ = ["KeyFile", "KeysRefused", "new_keys", "retired", "rotated"]
@@ -28,9 +29,15 @@ class KeysRefused(Exception):
 
 
 def new_keys(algorithm: str, now: float) -> Document:
-    """A key set of a current key and the one after it."""
+    """A key set of a current key and the one after it, and what refresh tokens are derived from.
+
+    The latter stays when keys are rotated, so that sessions outlive them.
+    """
     current = {**_new(algorithm, KeyStatus.CURRENT, now), "activated": int(now)}
-    return {"keys": [current, _new(algorithm, KeyStatus.NEXT, now)]}
+    return {
+        "keys": [current, _new(algorithm, KeyStatus.NEXT, now)],
+        REFRESH_SECRET: secrets.token_urlsafe(32),
+    }
 
 
 def _new(algorithm: str, status: KeyStatus, now: float) -> Document:
@@ -57,12 +64,13 @@ def rotated(
     algorithm = algorithm or str(current["alg"])
     coming = _one(keys, KeyStatus.NEXT) or _new(algorithm, KeyStatus.NEXT, now)
     return {
+        **document,
         "keys": [
             _activated(coming, now),
             _new(algorithm, KeyStatus.NEXT, now),
             _put_away(current, now, overlap),
             *(key for key in keys if key["status"] == KeyStatus.RETIRED),
-        ]
+        ],
     }
 
 
@@ -81,14 +89,14 @@ def retired(document: Mapping[str, Any], kid: str, now: float) -> Document:
         raise KeysRefused(f"there is no key {kid!r}")
     left = [key for key in keys if key is not gone]
     if gone["status"] == KeyStatus.RETIRED:
-        return {"keys": left}
+        return {**document, "keys": left}
     algorithm = str(gone["alg"])
     coming = _one(left, KeyStatus.NEXT)
     if gone["status"] == KeyStatus.CURRENT:
         coming = coming or _new(algorithm, KeyStatus.NEXT, now)
         left = [_activated(coming, now), *(key for key in left if key is not coming)]
     left.insert(1, _new(algorithm, KeyStatus.NEXT, now))
-    return {"keys": left}
+    return {**document, "keys": left}
 
 
 def _entries(document: Mapping[str, Any], now: float) -> list[Document]:

@@ -26,9 +26,12 @@ from jwt_guard.keys.loading import (
 from jwt_guard.keys.rules import weakness_of
 from jwt_guard.keys.watching import FileKeys, Watched
 
-__all__ = ["KeyStatus", "SigningKey", "SigningKeys", "generate_key", "parse_keys"]
+__all__ = ["REFRESH_SECRET", "KeyStatus", "SigningKey", "SigningKeys", "generate_key", "parse_keys"]
 
 _RSA_BITS = 2048
+
+REFRESH_SECRET = "refresh_secret"
+"""A member of a stored set beside `keys`: what refresh tokens are derived from. Never published."""
 
 _OURS = frozenset({"status", "created", "activated", "retired", "remove_after"})
 """Members of a stored JWK beside those of RFC 7517: its status, and seconds since 1970 UTC."""

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.loading import UnusableKeys
+from jwt_guard.keys.signing import REFRESH_SECRET
 from jwt_guard.keys.sources import referred, signing_document
 from jwt_guard.sessions.refresh_token import SHORTEST_SECRET, RefreshKeys
 from jwt_guard.sessions.revocation import Keeping
@@ -118,7 +119,10 @@ def keeping_of(settings: TokenSettings | None, leeway: float) -> Keeping:
 
 
 def refresh_keys_of(settings: TokenSettings, base: Path) -> RefreshKeys:
-    """The keys of refresh tokens: from `refresh_secret`, or else from each of the signing keys.
+    """The keys of refresh tokens, from `refresh_secret`.
+
+    That of the configuration, else that beside the signing keys; where neither has one, each of
+    the signing keys stands in for it.
 
     Raises:
         ConfigurationError: a secret cannot be read, or is too short.
@@ -144,6 +148,8 @@ def server_secrets(settings: TokenSettings, base: Path) -> list[bytes]:
     if settings.refresh_secret:
         return [referred(secret, base).encode() for secret in settings.refresh_secret]
     document = signing_document(settings.signing_keys, base)
+    if REFRESH_SECRET in document:
+        return [str(document[REFRESH_SECRET]).encode()]
     return [_private_part(entry).encode() for entry in document["keys"]]
 
 

@@ -8,6 +8,7 @@ import pytest
 from jwt_guard.audit.observer import EventName
 from jwt_guard.errors import ConfigurationError, Reason, Refusal
 from jwt_guard.flow import arun, run
+from jwt_guard.keys.rotation import new_keys, retired, rotated
 from jwt_guard.sessions import Client, Grant, User
 from jwt_guard.stores.protocol import Session
 from tests.core.sessions.conftest import WEB, App, application
@@ -379,6 +380,21 @@ def test_signing_keys_rotate_without_logging_anybody_out() -> None:
     new = application(tokens_table={"signing_keys": {"keys": [second, first]}})
     new.sessions.store = old.sessions.store
     new.refresh(old.login().refresh_token)
+
+
+def test_sessions_outlive_the_signing_keys() -> None:
+    """The file of the keys has a secret of its own, which stays whatever becomes of the keys."""
+    document = new_keys("ES256", tokens.NOW)
+    table = {"signing_keys": document}
+    grant = (before := application(tokens_table=table)).login()
+    for _ in range(3):
+        document = rotated(document, tokens.NOW, overlap=0)
+    document = retired(document, document["keys"][0]["kid"], tokens.NOW)
+    after = application(tokens_table={"signing_keys": document})
+    after.sessions.store = before.sessions.store
+    assert after.refresh(grant.refresh_token).session_id == grant.session_id
+    assert after.guard.signing_keys is not None
+    assert document["refresh_secret"] not in repr(after.guard.signing_keys.public_jwks())
 
 
 def test_a_short_secret_is_refused_at_start(monkeypatch: pytest.MonkeyPatch) -> None:
