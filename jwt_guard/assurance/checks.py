@@ -94,6 +94,29 @@ def _lonely_store(config: Config) -> Iterator[Finding]:
         )
 
 
+def _fail_open(config: Config) -> Iterator[Finding]:
+    if config.store.fail_open:
+        yield Finding(
+            level="warning",
+            path="store.fail_open",
+            message="while the store does not answer, revoked callers are let in",
+            remedy="remove it: they get 503 then, and nobody gets what is not theirs",
+            reference="OWASP ASVS V16.5.3",
+        )
+
+
+def _refresh_secret_in_file(config: Config) -> Iterator[Finding]:
+    secrets = config.tokens.refresh_secret if config.tokens else ()
+    if not all(secret.startswith(_REFERENCES) for secret in secrets):
+        yield Finding(
+            level="warning",
+            path="tokens.refresh_secret",
+            message="a secret stands in the configuration itself",
+            remedy="refer to it with env:NAME or file:PATH",
+            reference="OWASP ASVS V13.3.1",
+        )
+
+
 def _no_audit(config: Config) -> Iterator[Finding]:
     if config.audit.sink is None:
         yield Finding(
@@ -176,6 +199,8 @@ _CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     _unguarded_routes,
     _lifetimes,
     _lonely_store,
+    _fail_open,
+    _refresh_secret_in_file,
     _no_audit,
 )
 _ISSUER_CHECKS: tuple[Callable[[str, IssuerConfig], Iterator[Finding]], ...] = (
