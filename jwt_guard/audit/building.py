@@ -15,9 +15,10 @@ from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.forward import CallableSink, LoggingSink, SyslogSink
 from jwt_guard.audit.ocsf import OcsfEncoder
 from jwt_guard.audit.privacy import PlainNames, Pseudonyms, SubjectKeys
+from jwt_guard.audit.rows import RowSink, RowTables
 from jwt_guard.audit.sampling import Each, Nothing, Sampled, Sampling, Summary
 from jwt_guard.audit.seal import SealKey, UnusableSealKey
-from jwt_guard.audit.settings import AuditConfig, scheme_of, split_format
+from jwt_guard.audit.settings import AuditConfig, is_durable, scheme_of, split_format
 from jwt_guard.audit.shown import Shower, Showing
 from jwt_guard.audit.sinks import Encoder, Format, Sink
 from jwt_guard.audit.tracing import OtelLogSink, SpanObserver, current_trace
@@ -176,6 +177,8 @@ class Builder:
                 return _named_sink(place, form)
             case "otel":
                 return OtelLogSink(form)
+            case "sql":
+                return self.row_sink(place, self._sql_tables(place), form)
             case _:
                 return self.file_sink(place, form)
 
@@ -202,6 +205,49 @@ class Builder:
             clock=self._clock,
         )
 
+    def row_sink(self, name: str, tables: RowTables, form: Format = "ocsf") -> RowSink:
+        """A database.
+
+        Raises:
+            UnusableSealKey: its key cannot be used.
+        """
+        folder = self._state()
+        key = self._seal_key() or SealKey.read_or_make(folder.seal_key)
+        folder.publish(key)
+        return RowSink(
+            _without_password(name),
+            tables,
+            encoder=self.encoders[form],
+            format=form,
+            key=key,
+            checkpoint_every=self._config.file.checkpoint_every,
+            clock=self._clock,
+        )
+
+    def _sql_tables(self, url: str) -> RowTables:
+        try:
+            from jwt_guard.audit.sql import SqlTables
+        except ImportError as error:
+            raise ImportError(f"needs the extra jwt-guard-web[sql] ({error.name})") from None
+        return SqlTables(url, self._base)
+
+    def databases(self) -> list[RowSink]:
+        """The databases among the sinks.
+
+        Raises:
+            ConfigurationError: one cannot be what it is said to be.
+        """
+        return [sink for sink in self.sinks() if isinstance(sink, RowSink)]
+
+    def _state(self) -> LogFolder:
+        """What belongs to the log stands beside its first file, or beside the configuration."""
+        logs = self.logs()
+        return LogFolder(logs[0] if logs else self._base / "audit")
+
+    def public_keys(self) -> Path:
+        """The public keys of what this configuration seals."""
+        return self._state().public_keys
+
     def logs(self) -> list[Path]:
         """The files among the sinks."""
         places = [split_format(sink)[1] for sink in self._config.sink or ()]
@@ -226,13 +272,12 @@ class Builder:
         keys = self._config.privacy.keys
         if keys is not None:
             return SubjectKeys(self._base / keys)
-        logs = self.logs()
-        if logs:
-            return SubjectKeys(LogFolder(logs[0]).subjects)
+        if any(map(is_durable, self._config.sink or ())):
+            return SubjectKeys(self._state().subjects)
         raise ConfigurationError(
             Problem(
                 path="audit.privacy.keys",
-                message="is needed where no sink is a file",
+                message="is needed where no sink is a file or a database",
                 remedy='name a file for the subjects\' keys, or set subjects = "plain"',
             )
         )
@@ -268,6 +313,12 @@ def _named_sink(place: str, form: Format) -> CallableSink:
     if not callable(found):
         raise ValueError(f"{place} names nothing that can be called")  # noqa: TRY004
     return CallableSink(found, place, form)
+
+
+def _without_password(url: str) -> str:
+    """A database's URL as it may stand in a report."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
 def _version() -> str:

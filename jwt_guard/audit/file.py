@@ -21,9 +21,10 @@ from jwt_guard.audit.chain import (
     sequence_of,
 )
 from jwt_guard.audit.folder import LogFolder, padded, read_head
+from jwt_guard.audit.own import OwnRecords
 from jwt_guard.audit.reading import BadRecord, fact_of
-from jwt_guard.audit.seal import Checkpoint, Head, SealKey, Seals, UnusableSealKey
-from jwt_guard.audit.shown import OWN, own_record
+from jwt_guard.audit.seal import Head, SealKey, Seals, UnusableSealKey
+from jwt_guard.audit.shown import OWN
 from jwt_guard.audit.sinks import Encoder, Format, SinkFailed
 
 __all__ = ["FileSink", "Rotation"]
@@ -82,6 +83,7 @@ class FileSink:
         self.format: Format = format
         self.folder = LogFolder(log)
         self._encoder = encoder
+        self._own = OwnRecords(encoder, clock)
         self._key = key
         self._rotation = rotation or Rotation()
         self._sync = sync
@@ -105,7 +107,7 @@ class FileSink:
             SinkFailed: it could not be written.
         """
         with self._writing() as head:
-            self._append(head, [self._own(name, detail)])
+            self._append(head, [self._own.note(name, detail)])
 
     def rotate(self) -> None:
         """Begin a new part now.
@@ -231,7 +233,7 @@ class FileSink:
             os.write(self._log, b"\n")
 
     def _noted(self, head: Head, detail: dict[str, Any]) -> Head:
-        return self._append(head, [self._own("recovered", detail)])
+        return self._append(head, [self._own.note("recovered", detail)])
 
     def _after_crash(self, head: Head, promised: int) -> Head:
         """Keep the whole records that the dead writer left, cut off the torn one."""
@@ -260,7 +262,9 @@ class FileSink:
         """The head behind the records, and behind a checkpoint that vouches for them if asked."""
         lines, last = self._linked(head, records)
         if checkpoint:
-            line, last = link(head.chain.encode(), last, self._checkpoint(head.chain, last))
+            line, last = link(
+                head.chain.encode(), last, self._own.checkpoint(self._seal, head.chain, last)
+            )
             lines.append(line)
         data = b"".join(lines)
         there = last.fingerprint.decode()
@@ -306,19 +310,6 @@ class FileSink:
             os.fdatasync(self._head_file)
         return signed
 
-    def _own(self, name: str, detail: dict[str, Any]) -> Encoded:
-        return self._encoder.encode(own_record(name, self._clock(), detail))
-
-    def _checkpoint(self, chain: str, at: Link) -> Encoded:
-        statement = Checkpoint(
-            chain=chain,
-            sequence=at.sequence,
-            fingerprint=at.fingerprint.decode(),
-            time=self._clock(),
-            kid="",
-        )
-        return self._own("checkpoint", msgspec.structs.asdict(self._seal.sign(statement)))
-
     def _is_full(self, head: Head) -> bool:
         if not head.size:
             return False
@@ -333,7 +324,7 @@ class FileSink:
         name = self.folder.rotated_name(head.sequence if first is None else first, head.opened)
         if name.exists():
             raise FileExistsError(f"{name} is there already")
-        self._append(head, [self._own("rotated", {"part": name.name})], checkpoint=True)
+        self._append(head, [self._own.note("rotated", {"part": name.name})], checkpoint=True)
         self.folder.log.rename(name)
         head = self._new_part(self._head or head)
         if self._rotation.retention is not None:
@@ -358,7 +349,7 @@ class FileSink:
             return []
         through = sequence_of(last, self._encoder.openings)
         detail = {"through": through, "fingerprint": fingerprint_of(last).decode()}
-        self._append(head, [self._own("purged", detail)], checkpoint=True)
+        self._append(head, [self._own.note("purged", detail)], checkpoint=True)
         for part in old:
             part.unlink()
         return old

@@ -4,6 +4,7 @@ import csv
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from functools import update_wrapper
@@ -19,7 +20,8 @@ from jwt_guard.audit.detect.suite import RULES
 from jwt_guard.audit.file import FileSink
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.privacy import SubjectKeys, SubjectKeysUnavailable
-from jwt_guard.audit.reading import Entry, Query, entries, newest
+from jwt_guard.audit.reading import Entry, Query, entries, newest, parsed
+from jwt_guard.audit.rows import RowSink, verify_rows
 from jwt_guard.audit.seal import Seals, UnusableSealKey
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.text import printable
@@ -41,23 +43,61 @@ def audit() -> None:
 
 
 class _Log:
-    """The log that a command is about, and what belongs to it."""
+    """The log that a command is about, and what belongs to it: in files, or in a database."""
 
-    def __init__(self, config: Config, log: Path) -> None:
+    def __init__(self, config: Config, log: Path | None) -> None:
         self.config = config
-        self.path = log
-        self.folder = LogFolder(log)
+        self.builder = Builder(config.audit, base=config.base, service=config.realm)
+        files = self.builder.logs() if log is None else [log]
+        self._file = files[0] if files else None
+        databases = [] if files else self.builder.databases()
+        if not files and not databases:
+            raise _wrong("the configuration names no file or database in `[audit]`")
+        self._database = databases[0] if databases else None
 
     @property
-    def builder(self) -> Builder:
-        return Builder(self.config.audit, base=self.config.base, service=self.config.realm)
+    def path(self) -> Path:
+        """The file."""
+        if self._file is None:
+            raise _wrong("this is for logs in files")
+        return self._file
 
-    def sink(self) -> FileSink:
-        """The file as a sink, to write what befalls the log into it."""
+    @property
+    def public_keys(self) -> Path:
+        """The public keys beside the log."""
+        return LogFolder(self._file).public_keys if self._file else self.builder.public_keys()
+
+    def sink(self) -> FileSink | RowSink:
+        """The log as a sink, to write what befalls it into it."""
+        if self._database is not None:
+            return self._database
+        return self.file_sink()
+
+    def file_sink(self) -> FileSink:
+        """The file as a sink."""
         for sink in self.builder.sinks():
             if isinstance(sink, FileSink) and sink.folder.log == self.path:
                 return sink
         raise _wrong(f"{self.path} is not a sink of the configuration")
+
+    def entries(self, bad: list[Place]) -> Iterator[Entry]:
+        """All records, the oldest first."""
+        if self._database is not None:
+            return parsed(record.encode() for record in self._database.tables.records())
+        return entries(self.path, bad)
+
+    def newest(self, query: Query, most: int, bad: list[Place]) -> list[Entry]:
+        """The newest records that are wanted, the oldest of them first."""
+        if self._database is not None:
+            wanted = (entry for entry in self.entries(bad) if query.wants(entry.fact))
+            return list(deque(wanted, maxlen=most))
+        return newest(self.path, query, most, bad)
+
+    def verified(self, seals: Seals, expect: Link | None) -> Report:
+        """What verification finds."""
+        if self._database is not None:
+            return verify_rows(self._database.name, self._database.tables, seals, expect=expect)
+        return verify_file_log(self.path, seals, expect=expect)
 
     def keys(self) -> SubjectKeys:
         """The keys of the pseudonyms."""
@@ -109,11 +149,7 @@ def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _log(config: Path, log: Path | None) -> _Log:
-    loaded = Config.load(config)
-    logs = Builder(loaded.audit, base=loaded.base, service=loaded.realm).logs()
-    if log is None and not logs:
-        raise _wrong("the configuration names no file in `[audit]`; give --log FILE")
-    return _Log(loaded, logs[0] if log is None else log)
+    return _Log(Config.load(config), log)
 
 
 def _moment(ctx: click.Context, option: click.Parameter, value: str | None) -> float | None:
@@ -185,7 +221,7 @@ def _digested(log: _Log, subject: str, issuer: str | None, value: str) -> str:
 def tail(log: _Log, query: Query, as_json_: bool, lines: int, follow: bool) -> None:
     """Show the newest records."""
     bad: list[Place] = []
-    for entry in newest(log.path, query, lines, bad):
+    for entry in log.newest(query, lines, bad):
         _show(entry, as_json_)
     _complain(bad)
     if follow:
@@ -194,8 +230,6 @@ def tail(log: _Log, query: Query, as_json_: bool, lines: int, follow: bool) -> N
 
 def _follow(path: Path, query: Query, as_json_: bool) -> None:
     """Read on where the log ends; a file that was rotated away is left for the new one."""
-    from jwt_guard.audit.reading import parsed
-
     inode, place = path.stat().st_ino, path.stat().st_size
     rest = b""
     while True:
@@ -237,7 +271,7 @@ def search(log: _Log, query: Query, as_json_: bool, limit: int | None, reveal: b
 
 
 def _wanted(log: _Log, query: Query, bad: list[Place]) -> Iterator[Entry]:
-    return (entry for entry in entries(log.path, bad) if query.wants(entry.fact))
+    return (entry for entry in log.entries(bad) if query.wants(entry.fact))
 
 
 def _revealer(log: _Log) -> Callable[[str], str]:
@@ -264,9 +298,9 @@ def verify(log: _Log, as_json_: bool, public_key: Path | None, expect: str | Non
 
     Exit status: 0 when all is as it was written, 1 when not.
     """
-    seals = Seals.read(public_key or log.folder.public_keys)
+    seals = Seals.read(public_key or log.public_keys)
     began = time.perf_counter()
-    report = verify_file_log(log.path, seals, expect=_expected(expect))
+    report = log.verified(seals, _expected(expect))
     took = time.perf_counter() - began
     say(as_json(_report(report)) if as_json_ else _readable(report, took))
     raise click.exceptions.Exit(0 if report.good else BAD)
@@ -392,7 +426,7 @@ def purge(log: _Log, as_json_: bool, before: float | None, rotate: bool) -> None
     days = log.config.audit.file.retention_days
     if before is None and days is None:
         raise _wrong("say --before, or set `retention_days` in `[audit.file]`")
-    sink = log.sink()
+    sink = log.file_sink()
     if rotate:
         sink.rotate()
     parts = sink.purge(time.time() - (days or 0) * 86_400 if before is None else before)

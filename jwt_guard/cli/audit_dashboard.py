@@ -46,7 +46,7 @@ h1{font-size:20px;margin:0 auto 0 0}h2{font-size:15px;margin:0 0 10px}
 nav a,button{color:var(--ink)}nav a{margin-right:10px}nav a[aria-current]{font-weight:600;
 text-decoration:none}section{background:var(--card);border:1px solid var(--line);border-radius:8px;
 padding:14px 16px;margin-bottom:14px;overflow:hidden}.pair{display:grid;gap:0 14px;
-grid-template-columns:repeat(auto-fit,minmax(320px,1fr))}.tiles{display:grid;gap:14px;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr))}.tiles{display:grid;gap:14px;
 grid-template-columns:repeat(auto-fit,minmax(140px,1fr));margin-bottom:14px}.tiles section{margin:0}
 .tiles b{display:block;font-size:26px;font-weight:600}.tiles span,.none,.tick,.legend,footer{
 color:var(--soft)}svg{width:100%;height:auto;display:block}svg text{font:13px system-ui,sans-serif;

@@ -1,0 +1,169 @@
+"""The log in a database: chained, sealed, verifiable, shared."""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import create_engine, text
+
+from jwt_guard import Guard
+from jwt_guard.audit.ocsf import OcsfEncoder
+from jwt_guard.audit.rows import RowSink, verify_rows
+from jwt_guard.audit.seal import SealKey, new_jwk
+from jwt_guard.audit.sinks import SinkFailed
+from jwt_guard.audit.sql import SqlTables
+from jwt_guard.cli import main
+from jwt_guard.flow import run
+from jwt_guard.keys.signing import generate_key
+from tests.core.audit.conftest import some, view
+from tests.support.servers import postgresql_server, postgresql_url
+
+__all__ = ["postgresql_server", "postgresql_url"]
+
+INSERTED = (
+    "INSERT INTO jwt_guard_audit SELECT 99, time, name, reason, subject, address, record "
+    "FROM jwt_guard_audit WHERE sequence = 3"
+)
+KEY = SealKey(new_jwk())
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/audit.db"
+    found = str(request.getfixturevalue("postgresql_url"))
+    change(found, "DROP TABLE IF EXISTS jwt_guard_audit, jwt_guard_audit_head")
+    return found
+
+
+def change(url: str, *statements: str) -> None:
+    """Do something to the tables behind the log's back."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+def sink_at(url: str, **settings: Any) -> RowSink:
+    """A sink in a database."""
+    encoder = OcsfEncoder(service="api", version="1")
+    return RowSink("db", SqlTables(url, Path()), encoder=encoder, key=KEY, **settings)
+
+
+def verified(url: str) -> Any:
+    """What verification finds."""
+    tables = SqlTables(url, Path())
+    report = verify_rows("db", tables, KEY.seals)
+    tables.close()
+    return report
+
+
+def test_what_is_written_verifies(url: str) -> None:
+    """With its checkpoints, across restarts."""
+    for _ in range(2):
+        sink = sink_at(url, checkpoint_every=10)
+        sink.write(some(12))
+        sink.write(some(12))
+        sink.close()
+    report = verified(url)
+    assert report.good, report.problems
+    assert report.records == 48 + report.checkpoints
+    assert report.checkpoints >= 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM jwt_guard_audit WHERE sequence = 5",
+        "DELETE FROM jwt_guard_audit WHERE sequence > 20",
+        "DELETE FROM jwt_guard_audit",
+        "UPDATE jwt_guard_audit SET record = replace(record, 'user-3', 'user-4') WHERE sequence=4",
+        INSERTED,
+        "UPDATE jwt_guard_audit_head SET head = replace(head, 'sequence', 'time')",
+        "UPDATE jwt_guard_audit_head SET head = ''",
+    ],
+)
+def test_tampering_is_found(url: str, statement: str) -> None:
+    """Whatever is done to the rows or to the head."""
+    sink = sink_at(url)
+    sink.write(some(24))
+    sink.close()
+    assert verified(url).good
+    change(url, statement)
+    assert not verified(url).good
+
+
+def test_several_writers_make_one_chain(url: str) -> None:
+    """Their batches follow each other."""
+
+    def write() -> None:
+        sink = sink_at(url)
+        for _ in range(5):
+            _patiently(lambda: sink.write(some(4)))
+        sink.close()
+
+    writers = [threading.Thread(target=write) for _ in range(3)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    report = verified(url)
+    assert report.good
+    assert report.records == 60
+
+
+def _patiently(act: Callable[[], None]) -> None:
+    """As the lane does: try again until it works."""
+    for _ in range(20):
+        try:
+            act()
+        except SinkFailed:
+            continue
+        return
+    pytest.fail("it never worked")
+
+
+def test_a_dead_database_is_a_failure_that_names_no_password() -> None:
+    """The batch is kept for another time."""
+    sink = sink_at("postgresql://user:the-password@127.0.0.1:9/none")
+    with pytest.raises(SinkFailed) as caught:
+        sink.write(some(1))
+    assert "the-password" not in str(caught.value)
+
+
+def test_an_unknown_url_is_refused() -> None:
+    """At start."""
+    with pytest.raises(ValueError, match="URL"):
+        SqlTables("://", Path())
+
+
+def test_guard_and_command_work_with_a_database(tmp_path: Path) -> None:
+    """From `[audit]` to `audit tail`, `search`, `verify`, `export` and `forget`."""
+    (tmp_path / "keys.json").write_bytes(msgspec.json.encode({"keys": [generate_key("ES256")]}))
+    config = tmp_path / "jwt_guard.toml"
+    config.write_text(
+        'audience = "https://api.example.test"\n[tokens]\nissuer = "https://app.example.test"\n'
+        'signing_keys = "keys.json"\n[audit]\nsink = "sqlite:///audit.db"\nstrict = true\n'
+    )
+    with Guard.from_config(config) as guard:
+        assert guard.issuer is not None
+        run(guard.identify(view(guard.issuer.issue("ada", client_id="web"))))
+        run(guard.identify(view("a.b.c")))
+
+    def audit(*arguments: str) -> Result:
+        command, *rest = arguments
+        return CliRunner().invoke(main, ["audit", command, "--config", str(config), *rest])
+
+    assert len(audit("tail", "--json").output.splitlines()) == 2
+    assert len(audit("search", "--json", "--subject", "ada").output.splitlines()) == 1
+    assert len(audit("export").output.splitlines()) == 2
+    assert audit("scan").exit_code == 0
+    assert audit("forget", "ada").exit_code == 0
+    assert audit("verify").exit_code == 0
+    assert audit("purge", "--before", "1d").exit_code == 2
