@@ -132,7 +132,10 @@ class SqlStore:
             if parsed.database in {None, "", ":memory:"}:
                 raise UnusableStore("is an SQLite database without a file; memory:// is for that")
             parsed = parsed.set(database=str(base / str(parsed.database)))
-        return cls(parsed, timeout=timeout)
+        store = cls(parsed, timeout=timeout)
+        if not store._engines.has_driver():
+            raise UnusableStore("needs a driver, such as psycopg")
+        return store
 
     def _work(
         self, meaning: Callable[[Results], T], *statements: Executable, **parameters: Any

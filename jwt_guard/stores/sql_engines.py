@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -45,6 +46,12 @@ class Engines:
         self._of_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncEngine]
         self._of_loops = WeakKeyDictionary()
         self._has_tables = False
+
+    def has_driver(self) -> bool:
+        """Whether a driver is installed for one kind of use at least."""
+        names = [self._driver(0, _LOOPS_ONLY), self._driver(1, _BLOCKING_ONLY)]
+        modules = [name.partition("+")[2].replace("pysqlite", "sqlite3") for name in names]
+        return any(find_spec(module) is not None for module in modules)
 
     def blocking(self) -> Engine:
         """The engine for blocking use; its connections commit each statement by itself."""

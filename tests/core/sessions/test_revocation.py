@@ -333,6 +333,7 @@ def test_failing_open_is_for_revocations_alone(caplog: pytest.LogCaptureFixture)
         "sqlite://",
         "sqlite:///:memory:",
         "postgresql:secret",
+        "postgresql+nothing://user:secret@host/db",
         "valkey://",
         "nothing",
         "valkey://[",
