@@ -6,7 +6,7 @@ format of Prometheus is written here, so that nothing needs to be installed for 
 
 import threading
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import accumulate
 from typing import TYPE_CHECKING
@@ -32,23 +32,31 @@ _RESULTS = {AUTHENTICATED: "accepted", REFUSED: "refused", DENIED: "denied"}
 
 
 class Histogram:
-    """How often a time fell into which bucket. Shared by all threads."""
+    """How often a time fell into which bucket. Shared by all threads.
+
+    To observe costs a request one append; the times are sorted in later, by whoever reads or
+    writes the log.
+    """
 
     def __init__(self, bounds: Sequence[float] = BUCKETS) -> None:
         self.bounds = tuple(bounds)
+        self._new: deque[float] = deque()
+        self.observe: Callable[[float], None] = self._new.append
         self._lock = threading.Lock()
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
 
-    def observe(self, seconds: float) -> None:
-        """Count one."""
-        place = bisect_left(self.bounds, seconds)
+    def settle(self) -> None:
+        """Sort in what was observed since."""
         with self._lock:
-            self._counts[place] += 1
-            self._sum += seconds
+            for _ in range(len(self._new)):
+                seconds = self._new.popleft()
+                self._counts[bisect_left(self.bounds, seconds)] += 1
+                self._sum += seconds
 
     def read(self) -> tuple[list[int], float]:
         """The cumulative counts by bucket, the last one of all, and the sum."""
+        self.settle()
         with self._lock:
             return list(accumulate(self._counts)), self._sum
 
@@ -76,6 +84,7 @@ class Metrics:
                 self._verifications[result, fact.reason or ""] += fact.count
             else:
                 self._events[fact.name] += 1
+        self.verification.settle()
         return ()
 
     def alert(self, rule: str) -> None:

@@ -92,7 +92,7 @@ class AuditTrail:
 
     def authenticated(self, principal: Principal, view: RequestView | None) -> Pending:
         """See `Observer`."""
-        if self.suite is not None:
+        if self.suite is not None and self.suite.demands.any:
             since = self.suite.demands.unmet(principal.identity, principal.authenticated_at)
             if since is not None:
                 return self._must_step_up(principal, view, since)

@@ -64,23 +64,24 @@ class Demands:
     """Subjects that must authenticate anew before they are let in again (RFC 9470).
 
     In this process alone, for at most 10,000 subjects; the longest unused are let off.
+
+    Attributes:
+        any: whether there was ever a demand.
     """
 
     def __init__(self) -> None:
         self._since: Bounded[str, list[float]] = Bounded(_MOST_DEMANDS, list)
-        self._any = False
+        self.any = False
 
     def __call__(self, alert: Alert) -> None:
         """Demand it of the subject of an alert."""
         if alert.fact.person is not None:
             # `auth_time` is told in whole seconds (OpenID Connect Core section 2).
             self._since[alert.fact.person][:] = [float(int(time()))]
-            self._any = True
+            self.any = True
 
     def unmet(self, person: str, authenticated_at: float | None) -> float | None:
         """Since when a subject must have authenticated; None when it has, or need not."""
-        if not self._any:
-            return None
         since = self._since[person]
         if not since or (authenticated_at or 0) >= since[0]:
             return None
