@@ -5,7 +5,7 @@ never gets any further.
 """
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from operator import attrgetter
 from typing import Any
 
@@ -177,7 +177,9 @@ def _found_names(path: ClaimPath, claims: Claims, of_text: _OfText) -> frozenset
     raise Refusal(Reason.CLAIM_INVALID, claim=path.text)
 
 
+@lru_cache(maxsize=1024)
 def _words(text: str) -> frozenset[str]:
+    # Most tokens of an application grant one of a few combinations, which so are kept once.
     names = frozenset(text.split(" "))
     return names - _NO_NAME if "" in names else names
 
