@@ -1,8 +1,11 @@
 """Metrics, traces and logs as Prometheus and OpenTelemetry see them."""
 
+import re
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
+import msgspec
 import pytest
 from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk._logs import LoggerProvider
@@ -191,3 +194,24 @@ def test_records_as_opentelemetry_logs(make_guard: MakeGuard) -> None:
     body = exporter.get_finished_logs()[0].log_record.body
     assert isinstance(body, dict)
     assert body["class_uid"] == 3002
+
+
+def test_the_grafana_dashboard_asks_for_metrics_that_there_are(make_guard: MakeGuard) -> None:
+    """And shows every one of them, but for the histogram's own sum and count."""
+    guard = make_guard()
+    use(guard)
+    assert guard.trail is not None
+    guard.trail.metrics.alert("burst_address")
+    text = guard.trail.metrics.text()
+    there = set(re.findall(r"^(jwt_guard_\w+?)(?:\{| )", text, re.MULTILINE))
+    there |= {"jwt_guard_keys_age_seconds"}
+    dashboard = msgspec.json.decode(
+        resources.files("jwt_guard.audit").joinpath("grafana.json").read_bytes()
+    )
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    asked = set(re.findall(r"jwt_guard_\w+", " ".join(queries)))
+    assert asked <= there
+    assert there - asked == {
+        "jwt_guard_verification_seconds_sum",
+        "jwt_guard_verification_seconds_count",
+    }
