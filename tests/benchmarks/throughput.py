@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -90,7 +90,7 @@ def _worked(pid: str) -> float:
 
 
 @contextmanager
-def _served(command: Sequence[str], guard: str) -> Iterator[_Server]:
+def _served(command: Sequence[str], guard: str) -> Generator[_Server]:
     """A server on a port of this machine, for as long as it is needed."""
     port = _free_port()
     address = ["--bind", f"127.0.0.1:{port}"] if "gunicorn" in command else ["--port", str(port)]
