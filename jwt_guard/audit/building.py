@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from jwt_guard.audit.detect.actions import for_rules
 from jwt_guard.audit.detect.places import geoip_locator
@@ -146,7 +147,7 @@ class Builder:
         for place, written in enumerate(self._config.sink or ()):
             try:
                 sinks.append(self.sink(written))
-            except (ValueError, ImportError, UnusableSealKey) as error:
+            except (ValueError, ImportError, OSError, UnusableSealKey) as error:
                 problems.append(
                     Problem(
                         path=f"audit.sink[{place}]",
@@ -154,6 +155,14 @@ class Builder:
                         remedy="see the sinks of `[audit]` in the documentation",
                     )
                 )
+        if self._config.strict and not problems and not any(sink.durable for sink in sinks):
+            problems.append(
+                Problem(
+                    path="audit.strict",
+                    message="has no sink that can promise to keep a record",
+                    remedy="add a file or a SQL database to `sink`",
+                )
+            )
         if problems:
             raise ConfigurationError(*problems)
         return sinks
@@ -174,13 +183,23 @@ class Builder:
             case "syslog":
                 return SyslogSink(place, form)
             case "python":
-                return _named_sink(place, form)
+                return self._named_sink(place, form)
             case "otel":
                 return OtelLogSink(form)
             case "sql":
                 return self.row_sink(place, self._sql_tables(place), form)
             case _:
                 return self.file_sink(place, form)
+
+    def _named_sink(self, place: str, form: Format) -> Sink:
+        """What a name in code leads to: tables to keep rows in, or a function to call."""
+        module, _, name = place.partition(":")[2].partition(":")
+        found: Any = getattr(import_module(module), name, None)
+        if hasattr(found, "writing"):
+            return self.row_sink(place, found, form)
+        if not callable(found):
+            raise ValueError(f"{place} names nothing that can be called")  # noqa: TRY004
+        return CallableSink(found, place, form)
 
     def file_sink(self, place: str, form: Format) -> FileSink:
         """A file.
@@ -240,9 +259,9 @@ class Builder:
         return [sink for sink in self.sinks() if isinstance(sink, RowSink)]
 
     def _state(self) -> LogFolder:
-        """What belongs to the log stands beside its first file, or beside the configuration."""
+        """What belongs to the log stands beside its first file, its key, or the configuration."""
         logs = self.logs()
-        return LogFolder(logs[0] if logs else self._base / "audit")
+        return LogFolder(logs[0] if logs else self._base / (self._config.file.seal_key or "audit"))
 
     def public_keys(self) -> Path:
         """The public keys of what this configuration seals."""
@@ -305,14 +324,6 @@ class Builder:
                 return Nothing()
             case _:
                 return Each()
-
-
-def _named_sink(place: str, form: Format) -> CallableSink:
-    module, _, name = place.partition(":")[2].partition(":")
-    found = getattr(import_module(module), name, None)
-    if not callable(found):
-        raise ValueError(f"{place} names nothing that can be called")  # noqa: TRY004
-    return CallableSink(found, place, form)
 
 
 def _without_password(url: str) -> str:

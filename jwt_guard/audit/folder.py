@@ -65,6 +65,7 @@ class LogFolder:
         known = self._published()
         if key.public_jwk in known:
             return
+        self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         draft = self.public_keys.with_suffix(f".{os.getpid()}")
         draft.write_bytes(msgspec.json.encode({"keys": [*known, key.public_jwk]}))
         draft.replace(self.public_keys)

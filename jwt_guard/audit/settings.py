@@ -7,7 +7,6 @@ from typing import Any
 
 from jwt_guard.audit.detect.suite import RULES
 from jwt_guard.audit.queue import QueueRules, WhenFull
-from jwt_guard.errors import Problem
 from jwt_guard.settings import (
     Mistake,
     boolean,
@@ -185,18 +184,6 @@ class AuditConfig:
             strict=self.strict,
             patience=self.patience,
         )
-
-    def problems(self, at: str) -> list[Problem]:
-        """What is wrong between the fields."""
-        if not self.strict or not self.sink or any(map(is_durable, self.sink)):
-            return []
-        return [
-            Problem(
-                path=f"{at}.strict",
-                message="has no sink that can promise to keep a record",
-                remedy="add a file or a SQL database to `sink`",
-            )
-        ]
 
 
 _VOLATILE = frozenset({"logging", "syslog", "otel", "python"})
