@@ -3,7 +3,7 @@
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
@@ -139,7 +139,7 @@ class FileSink:
         self._let_go()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[Head]:
+    def _writing(self) -> Generator[Head]:
         """The lock held, the files open, and the head as it is now."""
         try:
             with self.folder.locked():

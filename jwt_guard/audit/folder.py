@@ -11,7 +11,7 @@ audit.jsonl.d/subjects.sqlite3       the keys of the pseudonyms
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -78,7 +78,7 @@ class LogFolder:
         return keys
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Alone among the processes that write. Raises OSError."""
         self.state.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(self.lock, os.O_CREAT | os.O_RDWR, 0o600)

@@ -10,7 +10,7 @@ import os
 import secrets
 import sqlite3
 from base64 import b32encode
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -247,7 +247,7 @@ class SubjectKeys:
         return blake2b(named, digest_size=16, key=self._master).digest()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self) -> Generator[None]:
         try:
             yield
         except (sqlite3.Error, OSError) as error:

@@ -1,6 +1,6 @@
 """The log in a SQL database, by SQLAlchemy: the extra `sql`."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class SqlTables:
         self._made = False
 
     @contextmanager
-    def writing(self) -> Iterator["_Writer"]:
+    def writing(self) -> Generator["_Writer"]:
         """See `RowTables`: the head's row is updated first, which every database locks."""
         self._make()
         with self._engine.begin() as connection:

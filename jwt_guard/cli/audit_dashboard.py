@@ -75,19 +75,18 @@ _HEADERS = [
 ]
 
 
-class _CookieView:
+class _CookieView(WsgiView):
     """A browser's request: the token in our cookie stands for an Authorization header."""
 
-    def __init__(self, view: RequestView, token: str) -> None:
-        self._view = view
+    __slots__ = ("_token",)
+
+    def __init__(self, environ: Environ, token: str) -> None:
+        super().__init__(environ)
         self._token = token
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._view, name)
-
     def header(self, name: str) -> list[str]:
-        """As the view's, with the token where it belongs."""
-        return [f"Bearer {self._token}"] if name == "authorization" else self._view.header(name)
+        """As sent, with the token where it belongs."""
+        return [f"Bearer {self._token}"] if name == "authorization" else super().header(name)
 
 
 class Dashboard:
@@ -136,10 +135,9 @@ class Dashboard:
         self._guard.permit(outcome, view, self._requirement)
 
     def _dashboard(self, environ: Environ) -> Answer:
-        view: Any = WsgiView(environ)
         token = _token_of(environ)
         try:
-            self._admit(_CookieView(view, token) if token else view)
+            self._admit(_CookieView(environ, token) if token else WsgiView(environ))
         except Refusal as refusal:
             return self._refused(refusal, wrong=bool(token))
         asked = parse_qs(environ.get("QUERY_STRING", "")).get("range", ["24h"])[0]
@@ -155,7 +153,7 @@ class Dashboard:
         if not token or len(token) > _LONGEST_TOKEN or not token.isascii():
             return 400, [], _login_page(wrong=True)
         try:
-            self._admit(_CookieView(WsgiView(environ), token))
+            self._admit(_CookieView(environ, token))
         except Refusal as refusal:
             return self._refused(refusal, wrong=True)
         return 303, [("Location", "/"), ("Set-Cookie", _cookie(environ, token))], b""

@@ -1,6 +1,6 @@
 """The tables of the audit log, by Django's ORM."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -25,7 +25,7 @@ class DjangoTables:
         self._using = using
 
     @contextmanager
-    def writing(self) -> Iterator["_Writer"]:
+    def writing(self) -> Generator["_Writer"]:
         """See `RowTables`: the head's row is updated first, which every database locks."""
         from jwt_guard_django.audit.models import Head
 

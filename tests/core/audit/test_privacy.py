@@ -1,6 +1,7 @@
 """Pseudonyms, and what is left when somebody is forgotten."""
 
 import multiprocessing
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,10 @@ def test_nothing_of_a_forgotten_key_stays_in_the_files(keys: SubjectKeys, tmp_pa
         keys.person(ISSUER, f"user-{number}")
     keys.person(ISSUER, "ada")
     keys.commit()
-    row = (
-        keys._open()
-        .execute("SELECT key, sealed FROM subjects WHERE uid = ?", (keys.lookup(ISSUER, "ada"),))
-        .fetchone()
-    )  # pyright: ignore[reportPrivateUsage]
+    connection = sqlite3.connect(tmp_path / "keys")
+    query = "SELECT key, sealed FROM subjects WHERE uid = ?"
+    row = connection.execute(query, (keys.lookup(ISSUER, "ada"),)).fetchone()
+    connection.close()
     assert any(row[0] in file.read_bytes() for file in tmp_path.iterdir())
     keys.forget(ISSUER, "ada")
     keys.close()
