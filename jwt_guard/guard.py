@@ -13,7 +13,7 @@ from jwt_guard.audit.building import Builder
 from jwt_guard.audit.detect.actions import InBackground, for_rules
 from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.metrics import Metrics
-from jwt_guard.audit.observer import LogObserver, Observer, settle
+from jwt_guard.audit.observer import EventName, LogObserver, Observer, Occurrence, settle
 from jwt_guard.audit.trail import AuditTrail
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
@@ -451,7 +451,22 @@ def _audit_trail(config: Config, clock: Callable[[], float]) -> AuditTrail | Non
     builder = Builder(config.audit, base=config.base, service=config.realm, clock=clock)
     trail = builder.trail()
     trail.issuer = config.tokens.issuer if config.tokens else None
+    trail.opening = [
+        Occurrence(name=EventName.CONFIGURATION_WEAKENED, detail={"setting": setting})
+        for setting in _weakened(config)
+    ]
     return trail
+
+
+def _weakened(config: Config) -> list[str]:
+    """The settings by which a configuration gives up what it would promise."""
+    found = ["store.fail_open"] if config.store.fail_open else []
+    return found + [
+        f"issuers[{place}].{name}"
+        for place, issuer in enumerate(config.issuers)
+        for name in ("allow_http", "private_network")
+        if getattr(issuer, name)
+    ]
 
 
 def _audit_observers(config: Config, trail: AuditTrail | None) -> list[Observer]:

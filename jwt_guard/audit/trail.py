@@ -58,6 +58,7 @@ class AuditTrail:
         secret: what refused tokens are digested under.
         trace: tells the id of the current trace, if there is such a thing.
         issuer: our own `iss`, which subjects belong to where nobody says otherwise.
+        opening: what is recorded when the trail begins, in each process.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class AuditTrail:
         self.secret = os.urandom(32)
         self.trace: Callable[[], str | None] | None = None
         self.issuer: str | None = None
+        self.opening: list[Occurrence] = []
         self._rules = rules or QueueRules()
         self._sampling = Each() if self._rules.strict or sampling is None else sampling
         self._clock = clock
@@ -201,6 +203,8 @@ class AuditTrail:
                 for sink in self.sinks
             ]
             writer = Writer(self.queue, self._shower, self.lanes, self._sampling, self.watchers)
+            for occurrence in self.opening:
+                self.queue.force(facts.of_occurrence(self._clock(), occurrence))
             writer.start()
             self._writer = writer
 

@@ -2,11 +2,13 @@
 
 import tracemalloc
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
 
 from jwt_guard.audit.detect.base import Alert
+from jwt_guard.audit.detect.places import geoip_locator
 from jwt_guard.audit.detect.suite import RULES, DetectorSuite, all_detectors
 from jwt_guard.audit.facts import Fact, Presented
 from tests.benchmarks.audit_detectors import judged
@@ -228,3 +230,28 @@ def test_the_simulated_week() -> None:
     for rule in RULES:
         assert score.recall(rule) >= 0.9, rule
     assert len(score.false_alarms) <= 2 * simulation.oddities
+
+
+def test_places_come_from_a_geoip_database(tmp_path: Path) -> None:
+    """A city database tells where an address is; strangers to it are nowhere."""
+    writer = pytest.importorskip("mmdb_writer").MMDBWriter(
+        ip_version=6, ipv4_compatible=True, database_type="Test-City", float_type="f64"
+    )
+    netaddr = pytest.importorskip("netaddr")
+    where = {"location": {"latitude": 52.5, "longitude": 13.4}}
+    writer.insert_network(netaddr.IPSet(["192.0.2.0/24"]), where)
+    writer.insert_network(netaddr.IPSet(["198.51.100.0/24"]), {"location": {}})
+    writer.to_db_file(str(tmp_path / "city.mmdb"))
+    locate = geoip_locator(tmp_path / "city.mmdb")
+    assert locate("192.0.2.7") == (52.5, 13.4)
+    assert locate("198.51.100.7") is None
+    assert locate("203.0.113.7") is None
+    assert locate("no address") is None
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 100])
+def test_what_is_no_database_of_places_is_refused(tmp_path: Path, content: bytes) -> None:
+    """At start, with an error that the configuration reports."""
+    (tmp_path / "city.mmdb").write_bytes(content)
+    with pytest.raises(ValueError, match=r"city\.mmdb"):
+        geoip_locator(tmp_path / "city.mmdb")

@@ -1,5 +1,6 @@
 """The guard's outcomes, from the request to the log."""
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -246,3 +247,18 @@ def test_mistakes_are_refused_at_start(
     with pytest.raises(ConfigurationError) as caught:
         make_guard(**audit)
     assert [problem.path for problem in caught.value.problems] == [path]
+
+
+def test_a_weakened_configuration_is_on_record(make_guard: MakeGuard, tmp_path: Path) -> None:
+    """With the setting, when the trail begins; a sound one is not mentioned."""
+    with make_guard() as sound:
+        run(sound.identify(view("a.b.c")))
+    assert "configuration_weakened" not in (tmp_path / "audit.jsonl").read_text()
+    config = dataclasses.replace(
+        sound.config, store=dataclasses.replace(sound.config.store, fail_open=True)
+    )
+    with Guard(config) as weak:
+        run(weak.identify(view("a.b.c")))
+    records = lines(tmp_path / "audit.jsonl")
+    told = [record for record in records if record["class_uid"] == 3004]
+    assert [record["entity"]["name"] for record in told] == ["store.fail_open"]
