@@ -1,6 +1,5 @@
 """The audit trail: the observer that records everything."""
 
-import atexit
 import os
 import threading
 import time
@@ -34,6 +33,7 @@ _OF_LANES = (
     ("dropped", "Records for which a sink had no room.", "counter"),
     ("failures", "Failed attempts of a sink.", "counter"),
 )
+_LAST_PATIENCE = 5.0
 _starting = threading.Lock()
 _trails: "weakref.WeakSet[AuditTrail]" = weakref.WeakSet()
 
@@ -150,8 +150,8 @@ class AuditTrail:
         self._closed = True
         writer, self._writer = self._writer, None
         if writer is not None:
+            self._ending.detach()
             writer.close(patience)
-        _trails.discard(self)
 
     def _traced(self) -> str | None:
         return self.trace() if self.trace is not None else None
@@ -206,12 +206,15 @@ class AuditTrail:
             for occurrence in self.opening:
                 self.queue.force(facts.of_occurrence(self._clock(), occurrence))
             writer.start()
+            self._ending = weakref.finalize(self, writer.close, _LAST_PATIENCE)
             self._writer = writer
 
     def after_fork(self) -> None:
         """The parent's threads are not here, and what it had queued, it will write."""
         self.queue = FactQueue(self._rules)
-        self._writer = None
+        if self._writer is not None:
+            self._ending.detach()
+            self._writer = None
 
 
 def _reset_all() -> None:
@@ -221,11 +224,5 @@ def _reset_all() -> None:
         trail.after_fork()
 
 
-def _close_all() -> None:
-    for trail in list(_trails):
-        trail.close()
-
-
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_reset_all)
-atexit.register(_close_all)

@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import subprocess
+import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -310,10 +313,6 @@ def test_strict_mode_samples_nothing(gate: Gate) -> None:
 
 def test_a_forked_child_writes_for_itself(tmp_path: Path) -> None:
     """Servers fork after they have loaded the application: nothing is lost or written twice."""
-    import subprocess
-    import sys
-    import textwrap
-
     code = """
         import os, sys
         from pathlib import Path
@@ -335,3 +334,21 @@ def test_a_forked_child_writes_for_itself(tmp_path: Path) -> None:
     log = tmp_path / "audit.jsonl"
     subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(log)], check=True, timeout=60)
     assert sum(record["class_uid"] == 3002 for record in lines(log)) == 5
+
+
+@pytest.mark.parametrize("end", ["", "del trail; gc.collect()"])
+def test_what_nobody_closed_is_still_written(tmp_path: Path, end: str) -> None:
+    """At the interpreter's end, also where nobody holds the trail any more."""
+    code = f"""
+        import gc, sys
+        from pathlib import Path
+        from tests.core.audit.conftest import file_sink
+        from tests.core.audit.test_queue import EVENT, trail_to
+        trail = trail_to(file_sink(Path(sys.argv[1])))
+        for _ in range(100):
+            trail.happened(EVENT)
+        {end}
+    """
+    log = tmp_path / "audit.jsonl"
+    subprocess.run([sys.executable, "-c", textwrap.dedent(code), str(log)], check=True, timeout=60)
+    assert sum(record["class_uid"] == 3002 for record in lines(log)) == 100
