@@ -3,14 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from socket import create_server
 
 import httpx2
 import pytest
@@ -29,18 +23,31 @@ from jwt_guard.attacks import (
 )
 from jwt_guard.attacks.material import attacker_jwks
 from jwt_guard.keys.signing import generate_key
+from sample_apps.servers import running_apps
 from sample_apps.shared import AUDIENCE, ISSUER
+from tests.support.servers import (
+    postgresql_server,
+    postgresql_url,
+    valkey_server,
+    valkey_url,
+)
 
-APPS = ("starlette_app", "fastapi_app", "flask_app", "django_app")
-STREAMING = ("starlette_app", "fastapi_app")
-ROOT = Path(__file__).parents[2]
+__all__ = ["postgresql_server", "postgresql_url", "valkey_server", "valkey_url"]
+
+STREAMING = ("starlette", "fastapi")
 POST = "POST"
 
-
-def _free_port() -> int:
-    with create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+EACH = [
+    ("starlette", 10_000, "memory"),
+    ("starlette", 0, "postgresql"),
+    ("fastapi", 10_000, "valkey"),
+    ("fastapi", 0, "sqlite"),
+    ("flask", 10_000, "postgresql"),
+    ("flask", 0, "memory"),
+    ("django", 10_000, "sqlite"),
+    ("django", 0, "valkey"),
+]
+"""Every application with the cache on and off, every store twice."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,36 +75,6 @@ size = {cache}
 """
     )
     return Setting(config=config, key=json.dumps(key))
-
-
-@contextmanager
-def _serving(name: str, setting: Setting) -> Generator[str]:
-    port = _free_port()
-    options = ["--port", str(port), "--config", str(setting.config)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", f"sample_apps.{name}", *options],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _await(f"http://127.0.0.1:{port}", process)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(15)
-
-
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(300):
-        assert process.poll() is None, "the sample application ended by itself"
-        try:
-            httpx2.get(f"{url}/public", trust_env=False)
-        except httpx2.HTTPError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError("the sample application does not answer")
 
 
 def _login(name: str) -> str:
@@ -136,16 +113,25 @@ def _attacked(url: str, plan: Plan) -> Report:
         return runner.run(select())
 
 
-@pytest.mark.parametrize("cache", [10_000, 0], ids=["cached", "uncached"])
-@pytest.mark.parametrize("name", APPS)
-def test_nothing_is_found_at_a_sample_application(name: str, cache: int, tmp_path: Path) -> None:
+def _store(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
+    if kind == "memory":
+        return "memory://"
+    if kind == "sqlite":
+        return f"sqlite:///{folder / 'store.db'}"
+    url: str = request.getfixturevalue(f"{kind}_url")
+    return url
+
+
+@pytest.mark.parametrize(("name", "cache", "kind"), EACH)
+def test_nothing_is_found_at_a_sample_application(
+    name: str, cache: int, kind: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """The whole catalogue, with the signing key and the application's own logins lent to it."""
-    store = "memory://" if cache else f"sqlite:///{tmp_path / 'store.db'}"
-    setting = _setting(tmp_path, cache=cache, store=store)
-    with _serving(name, setting) as url:
-        plan = _plan(url, setting)
+    setting = _setting(tmp_path, cache=cache, store=_store(kind, request, tmp_path))
+    with running_apps(setting.config, [name]) as (app,):
+        plan = _plan(app.url, setting)
         streams = route("/stream") if name in STREAMING else None
-        report = _attacked(url, replace(plan, stream_route=streams))
+        report = _attacked(app.url, replace(plan, stream_route=streams))
     above = {r.attack.id: r.reason for r in report.findings if r.severity > Severity.INFO}
     assert above == {}
     assert report.trouble is None
@@ -157,9 +143,9 @@ def test_nothing_is_found_at_a_sample_application(name: str, cache: int, tmp_pat
 def test_a_second_user_reaches_nothing_more(tmp_path: Path) -> None:
     """With the roles exchanged the role route is refused, so the finding above is no accident."""
     setting = _setting(tmp_path, cache=0, store="memory://")
-    with _serving(APPS[0], setting) as url:
-        plan = replace(_plan(url, setting), signing_key=None)
+    with running_apps(setting.config, ["starlette"]) as (app,):
+        plan = replace(_plan(app.url, setting), signing_key=None)
         swapped = replace(plan, token=plan.second_token or "", second_token=plan.token)
-        with NetworkTarget(f"{url}/me") as target:
+        with NetworkTarget(f"{app.url}/me") as target:
             report = Runner(target, swapped, limits=Limits(rate=0)).run(select(only=["F12"]))
     assert [r.attack.id for r in report.findings] == ["F12"]
