@@ -5,6 +5,7 @@
 The tests hold the committed page to what this prints.
 """
 
+from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,19 @@ ignored.
 
 def page() -> str:
     """The whole page, Markdown."""
-    parts = [_INTRODUCTION, _heading("Top level"), _rows(Config)]
-    for f in fields(Config):
+    return "\n".join([_INTRODUCTION, _heading("Top level"), _rows(Config), *_tables(Config, "")])
+
+
+def _tables(section: type[Any], above: str) -> Iterator[str]:
+    """The tables below a section, each with those below it."""
+    for f in fields(section):
         nested = f.metadata.get("nested")
         if nested is not None:
-            name = f"[[{f.name}]]" if nested.many else f"[{f.name}]"
-            parts += [_heading(f"`{name}`"), _summary(nested.section), _rows(nested.section)]
-    return "\n".join(parts)
+            path = f"{above}{f.name}"
+            yield _heading(f"`[[{path}]]`" if nested.many else f"`[{path}]`")
+            yield _summary(nested.section)
+            yield _rows(nested.section)
+            yield from _tables(nested.section, f"{path}.")
 
 
 def _heading(text: str) -> str:
