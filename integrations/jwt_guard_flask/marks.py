@@ -64,7 +64,7 @@ def _guarded(view: Any, rule: Rule) -> Any:
         return view
     make = _guarded_async if iscoroutinefunction(view) else _guarded_sync
     guarded = put_rule(view, make(view, rule), rule)
-    vars(view)[_GUARDED_FORM] = guarded
+    setattr(view, _GUARDED_FORM, guarded)
     return guarded
 
 

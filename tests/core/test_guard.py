@@ -236,8 +236,8 @@ def test_our_tokens_are_read_where_we_write_them() -> None:
     assert guard.issuer is not None
     ours = guard.verify(guard.issuer.issue("ada", client_id="web", roles=["r"], tenant="acme"))
     theirs = guard.verify(mint(org_id="globex", realm_access={"roles": ["s"]}, tenant="acme"))
-    assert (ours.roles, ours.tenant) == ({"r"}, "acme")
-    assert (theirs.roles, theirs.tenant) == ({"s"}, "globex")
+    assert (ours.roles, ours.tenant) == (frozenset({"r"}), "acme")
+    assert (theirs.roles, theirs.tenant) == (frozenset({"s"}), "globex")
 
 
 def test_what_is_empty_is_left_out(own: Guard) -> None:
