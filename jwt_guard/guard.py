@@ -2,43 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Self
 
 import msgspec
 
 from jwt_guard.assembly import Assembly, IssuerResolver, opened_store
-from jwt_guard.audit.building import Builder
 from jwt_guard.audit.detect.actions import InBackground, for_rules
 from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.metrics import Metrics
-from jwt_guard.audit.observer import EventName, LogObserver, Observer, Occurrence, settle
-from jwt_guard.audit.trail import AuditTrail
+from jwt_guard.audit.observer import LogObserver, Observer, settle
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
-from jwt_guard.credentials.cookies import CookieJar
-from jwt_guard.credentials.csrf import CsrfRule, Proof
-from jwt_guard.credentials.sealing import Sealer
+from jwt_guard.credentials.csrf import Proof
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow, arun, run
 from jwt_guard.http import Reply, RequestView, reply_to
 from jwt_guard.keys.remote import KeyStats, RemoteKeys
-from jwt_guard.keys.signing import SigningKeys
+from jwt_guard.parts import (
+    audit_observers,
+    audit_trail,
+    cookie_jar,
+    own_secrets,
+    sessions_of,
+    token_issuer,
+)
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Context, Requirement, RoleHierarchy
 from jwt_guard.routes import PathList
-from jwt_guard.sessions.building import (
-    keeping_of,
-    lifetimes_of,
-    refresh_keys_of,
-    server_secrets,
-)
-from jwt_guard.sessions.manager import Sessions
+from jwt_guard.sessions.building import keeping_of
 from jwt_guard.sessions.replay import OneTimeTokens
 from jwt_guard.sessions.revocation import Revocations
 from jwt_guard.stores.protocol import Store
-from jwt_guard.tokens.issuer import TokenIssuer
 from jwt_guard.tokens.verifier import Verified, Verifier
 
 __all__ = ["BadToken", "Guard", "Outcome"]
@@ -92,12 +88,12 @@ class Guard:
     ) -> None:
         self.config = config
         self.clock = clock
-        self.trail = _audit_trail(config, clock)
-        self.observers: list[Observer] = [LogObserver(), *_audit_observers(config, self.trail)]
+        self.trail = audit_trail(config, clock)
+        self.observers: list[Observer] = [LogObserver(), *audit_observers(config, self.trail)]
         assembly = Assembly(config, self.observers)
         self.signing_keys, named = assembly.issuers()
         self.issuers = assembly.directory(named, issuers)
-        self.issuer = _token_issuer(config, self.signing_keys, clock)
+        self.issuer = token_issuer(config, self.signing_keys, clock)
         self.verifier = Verifier(
             self.issuers,
             cache_size=config.cache.size,
@@ -117,9 +113,9 @@ class Guard:
         if self.trail is not None and self.trail.suite is not None and config.audit.detect.revoke:
             end = for_rules(config.audit.detect.revoke, InBackground(self._end_session))
             self.trail.suite.actions.append(end)
-        self.sessions = self._built_sessions()
-        self.secrets = self._own_secrets()
-        self.cookies = _cookie_jar(config, self.secrets)
+        self.sessions = sessions_of(config, self.issuer, self.revocations, clock=clock)
+        self.secrets = own_secrets(config)
+        self.cookies = cookie_jar(config, self.secrets)
         if self.trail is not None:
             self._add_gauges(self.trail.metrics)
         self.public_paths = PathList(config.routes.public)
@@ -130,25 +126,6 @@ class Guard:
             leeway=config.leeway,
             clock=clock,
         )
-
-    def _built_sessions(self) -> Sessions | None:
-        settings = self.config.tokens
-        if settings is None or self.issuer is None:
-            return None
-        return Sessions(
-            self.store,
-            issuer=self.issuer,
-            keys=refresh_keys_of(settings, self.config.base),
-            revocations=self.revocations,
-            window=settings.refresh_window,
-            clock=self.clock,
-            observers=self.observers,
-        )
-
-    def _own_secrets(self) -> tuple[bytes, ...]:
-        """The secrets of our sessions; that they are there and long enough is known by now."""
-        settings = self.config.tokens
-        return () if settings is None else tuple(server_secrets(settings, self.config.base))
 
     @classmethod
     def from_config(
@@ -179,7 +156,8 @@ class Guard:
         Raises:
             Refusal: for every token that is not to be believed.
         """
-        return run(self._welcome(token))
+        found = self._welcome(token)
+        return found if isinstance(found, Principal) else run(found)
 
     async def averify(self, token: str | bytes) -> Principal:
         """The caller of a token, on the running event loop.
@@ -187,11 +165,23 @@ class Guard:
         Raises:
             Refusal: for every token that is not to be believed.
         """
-        return await arun(self._welcome(token))
+        found = self._welcome(token)
+        return found if isinstance(found, Principal) else await arun(found)
 
-    def _welcome(self, token: str | bytes) -> Flow[Principal]:
+    def _welcome(self, token: str | bytes) -> Principal | Flow[Principal]:
+        """The caller of a token, or a flow to it where something has to be looked up first."""
+        found = self.verifier.principal(token)
+        if (
+            isinstance(found, Principal)
+            and self.store.has_no_cut_offs
+            and found.issuer not in self._one_time.issuers
+        ):
+            return found
+        return self._looked_up(found)
+
+    def _looked_up(self, found: Principal | Flow[Principal]) -> Flow[Principal]:
         """The caller of a token; a right signature is no welcome if the token was revoked."""
-        principal = yield from self.verifier.principal(token)
+        principal = found if isinstance(found, Principal) else (yield from found)
         if not self.store.has_no_cut_offs:
             yield from self.revocations.check(principal)
         if principal.issuer in self._one_time.issuers:
@@ -289,8 +279,9 @@ class Guard:
             token = sealed
         if token is None:
             raise Refusal(Reason.TOKEN_MISSING)
-        principal = yield from self._welcome(token)
-        if "cnf" in principal.claims:
+        found = self._welcome(token)
+        principal = found if isinstance(found, Principal) else (yield from found)
+        if _may_have_member(principal.payload, b"cnf") and "cnf" in principal.claims:
             raise Refusal(Reason.BINDING_MISSING, claim="cnf")
         proof = self._proof(view, principal, own_csrf) if sealed is not None else None
         return principal, proof
@@ -428,61 +419,12 @@ class Guard:
         return f"Guard(issuers={len(self.config.issuers)})"
 
 
+def _may_have_member(payload: bytes, name: bytes) -> bool:
+    """Whether a JSON object may have a member: spelt as it is, or with an escape somewhere."""
+    return name in payload or b"\\" in payload
+
+
 def _may_be_anonymous(refusal: Refusal, bad_token: BadToken) -> bool:
     if refusal.reason is Reason.TOKEN_MISSING:
         return True
     return bad_token == "anonymous" and refusal.error == "invalid_token"
-
-
-def _cookie_jar(config: Config, secrets: Sequence[bytes]) -> CookieJar | None:
-    if not config.cookies.enabled or not secrets:
-        return None
-    return CookieJar(
-        sealer=Sealer(secrets),
-        csrf=CsrfRule(secrets, config.cookies.trusted_origins),
-        refresh_path=config.cookies.refresh_path,
-        same_site=config.cookies.same_site,
-    )
-
-
-def _audit_trail(config: Config, clock: Callable[[], float]) -> AuditTrail | None:
-    if not (config.audit.sink or config.audit.metrics or config.audit.otel.metrics):
-        return None
-    builder = Builder(config.audit, base=config.base, service=config.realm, clock=clock)
-    trail = builder.trail()
-    trail.issuer = config.tokens.issuer if config.tokens else None
-    trail.opening = [
-        Occurrence(name=EventName.CONFIGURATION_WEAKENED, detail={"setting": setting})
-        for setting in _weakened(config)
-    ]
-    return trail
-
-
-def _weakened(config: Config) -> list[str]:
-    """The settings by which a configuration gives up what it would promise."""
-    found = ["store.fail_open"] if config.store.fail_open else []
-    return found + [
-        f"issuers[{place}].{name}"
-        for place, issuer in enumerate(config.issuers)
-        for name in ("allow_http", "private_network")
-        if getattr(issuer, name)
-    ]
-
-
-def _audit_observers(config: Config, trail: AuditTrail | None) -> list[Observer]:
-    spans = Builder(config.audit, base=config.base, service=config.realm).span_observer()
-    return [each for each in (trail, spans) if each is not None]
-
-
-def _token_issuer(
-    config: Config, keys: SigningKeys | None, clock: Callable[[], float]
-) -> TokenIssuer | None:
-    if config.tokens is None or keys is None:
-        return None
-    return TokenIssuer(
-        issuer=config.tokens.issuer,
-        keys=keys,
-        audience=config.audience,
-        lifetimes=lifetimes_of(config.tokens),
-        clock=clock,
-    )

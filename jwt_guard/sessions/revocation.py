@@ -85,7 +85,7 @@ class Revocations:
         self.fail_open = fail_open
         self._keeping = keeping
         self._clock = clock
-        self._observers = observers
+        self.observers = observers
         self._last = 0
 
     def check(self, principal: Principal) -> Flow[None]:
@@ -231,7 +231,7 @@ class Revocations:
         token_id: str | None = None,
     ) -> Flow[None]:
         yield from tell(
-            self._observers,
+            self.observers,
             Occurrence(
                 name=EventName.REVOKED,
                 issuer=issuer or self.issuer,
