@@ -138,7 +138,12 @@ class WsgiView:
     def path(self) -> str:
         """See `RequestView`."""
         raw = str(self.environ.get("SCRIPT_NAME", "")) + str(self.environ.get("PATH_INFO", ""))
-        return raw.encode("latin-1", "replace").decode("utf-8", "replace")
+        return _decoded(raw)
+
+    @property
+    def mount(self) -> str:
+        """Where the application is mounted: the first part of the path, or nothing."""
+        return _decoded(str(self.environ.get("SCRIPT_NAME", "")))
 
     @property
     def query(self) -> str:
@@ -154,6 +159,11 @@ class WsgiView:
         """See `RequestView`. A server joins repeated headers into one value with commas."""
         value = self.environ.get(_wsgi_name(name))
         return [] if value is None else [str(value)]
+
+
+def _decoded(raw: str) -> str:
+    """Text as PEP 3333 has it, as the bytes that it stands for say it."""
+    return raw.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
 _WSGI_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}

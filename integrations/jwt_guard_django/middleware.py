@@ -107,11 +107,12 @@ def _rules(request: HttpRequest, view: Any) -> list[Rule]:
 
 
 def _default_rules(request: HttpRequest) -> list[Rule]:
-    path = memo_of(request).view.path
+    view = memo_of(request).view
+    path, mount = view.path, view.mount
     return [
         _default_rule(name)
         for name, guard in guards().items()
-        if guard.config.routes.protect == "all" and path not in guard.public_paths
+        if guard.config.routes.protect == "all" and not guard.public_paths.covers(path, mount)
     ]
 
 

@@ -46,10 +46,11 @@ class Installed:
     protect: str
     rule: Rule
 
-    def protects(self, path: str) -> bool:
+    def protects(self, view: WsgiView) -> bool:
         """Whether a path without a mark of its own asks for a caller."""
+        path, mount = view.path, view.mount
         return self.protect == "all" and not (
-            path in self.guard.public_paths or path in self.public
+            self.guard.public_paths.covers(path, mount) or self.public.covers(path, mount)
         )
 
 

@@ -129,5 +129,4 @@ def _rules(endpoint: str | None, memo: Memo) -> list[Rule]:
         marks = marks_of(view, memo.request.method)
         if marks:
             return rules_among(marks)
-    path = memo.view.path
-    return [one.rule for one in memo.guards.values() if one.protects(path)]
+    return [one.rule for one in memo.guards.values() if one.protects(memo.view)]

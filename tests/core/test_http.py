@@ -305,6 +305,23 @@ def test_H8_odd_paths_are_never_public(path: str) -> None:
     assert path not in PathList(["/health", "/static/*"])
 
 
+@pytest.mark.parametrize(
+    ("path", "mount", "public"),
+    [
+        ("/app/static/x", "/app", True),
+        ("/app/health", "/app", True),
+        ("/static/admin", "", True),
+        ("/static/admin", "/static", False),
+        ("/static/x/admin", "/static/x", False),
+        ("/health", "/health", False),
+    ],
+)
+def test_H8_no_mount_point_makes_a_path_public(path: str, mount: str, public: bool) -> None:
+    """A proxy's header may say where the application is mounted, and anybody may send that."""
+    listed = PathList(["/app/health", "/app/static/*", "/health", "/static/*"])
+    assert listed.covers(path, mount) is public
+
+
 def test_a_list_of_nothing_is_empty() -> None:
     """And one path may stand for a list."""
     assert not PathList()

@@ -4,6 +4,7 @@ import pytest
 from flask import Blueprint, Flask, abort, g
 from flask.testing import FlaskClient
 from flask.views import MethodView
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jwt_guard import Guard, Reason, Refusal, role
 from jwt_guard_flask import JWTGuard, public, require
@@ -137,3 +138,14 @@ def test_spoofed_headers_change_nothing(client: FlaskClient) -> None:
         "X-HTTP-Method-Override": "OPTIONS",
     }
     assert client.get("/plain", headers=headers).status_code == 401
+
+
+def test_H8_a_spoofed_mount_point_makes_nothing_public(
+    app: Flask, client: FlaskClient, bearer: Bearer
+) -> None:
+    """Where a proxy lets `X-Forwarded-Prefix` through, an application takes it from anybody."""
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)  # type: ignore[method-assign]
+    for prefix in ("/files", "/files/", "/files/x", "/open"):
+        spoofed = {"X-Forwarded-Prefix": prefix}
+        assert client.get("/plain", headers=spoofed).status_code == 401
+        assert client.get("/plain", headers={**spoofed, **bearer()}).status_code == 200
