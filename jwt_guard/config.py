@@ -129,12 +129,14 @@ class IssuerConfig:
         'a JWKS, JWK or PEM file, an https URL of a JWKS, "discover", or `env:NAME` for a variable'
         " that holds a JWKS or PEM; in code also a JWKS as a mapping",
         default=None,
+        secret=True,
     )
     secret: str | None = setting(
         text,
         "an HMAC secret, instead of `keys`: `env:NAME` or `file:PATH`; text in place is taken but"
         " reported by `check`",
         default=None,
+        secret=True,
     )
     algorithms: tuple[str, ...] = setting(_algorithms, "the values of `alg` that are accepted")
     audience: tuple[str, ...] = setting(
@@ -182,6 +184,7 @@ class IssuerConfig:
         "our private keys, where tokens must come encrypted: a JWK, JWK set or PEM file, `env:NAME`"
         " or `file:PATH`; unencrypted ones are refused then",
         default=None,
+        secret=True,
     )
     key_management: tuple[str, ...] = setting(
         some_of(*KEY_MANAGEMENT),
@@ -343,7 +346,7 @@ class TokensConfig:
 
     issuer: str = setting(_issuer_name, "our own `iss`")
     signing_keys: str | dict[str, Any] = setting(
-        _keys, "the file of our signing keys, made by `jwt-guard keys`"
+        _keys, "the file of our signing keys, made by `jwt-guard keys`", secret=True
     )
     access_lifetime: float = setting(
         seconds(10, _DAY), "how long an access token lives, in seconds", default=300.0
@@ -367,6 +370,7 @@ class TokensConfig:
         " first makes tokens and all are accepted; when not set, what `jwt-guard keys` put beside"
         " the signing keys",
         default=(),
+        secret=True,
     )
     policies: tuple[PolicyConfig, ...] = sections(PolicyConfig, "other lifetimes for some")
 
@@ -376,7 +380,10 @@ class StoreConfig:
     """`[store]`: where sessions and revocations are kept."""
 
     url: str = setting(
-        text, "memory://, sqlite:///file.db, postgresql://... or valkey://...", default="memory://"
+        text,
+        "memory://, sqlite:///file.db, postgresql://... or valkey://...",
+        default="memory://",
+        secret=True,
     )
     timeout: float = setting(
         seconds(0.1, 60), "how long the store may take to answer, in seconds", default=2.0

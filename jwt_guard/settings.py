@@ -56,13 +56,21 @@ class _Nested:
 
 
 def setting(
-    reader: Reader, doc: str, *, default: Any = MISSING, factory: Callable[[], Any] | None = None
+    reader: Reader,
+    doc: str,
+    *,
+    default: Any = MISSING,
+    factory: Callable[[], Any] | None = None,
+    secret: bool = False,
 ) -> Any:
-    """Declare a field: how it is read, what it is for, and its default (required without one)."""
+    """Declare a field: how it is read, what it is for, and its default (required without one).
+
+    One that may hold a secret is left out where the section is printed.
+    """
     metadata = {"read": reader, "doc": doc}
     if factory is not None:
-        return field(default_factory=factory, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=factory, metadata=metadata, repr=not secret)
+    return field(default=default, metadata=metadata, repr=not secret)
 
 
 def section(kind: type[Any], doc: str, *, optional: bool = False) -> Any:

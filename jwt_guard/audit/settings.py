@@ -73,6 +73,7 @@ class FileConfig:
         text,
         "the private Ed25519 JWK that seals the log; made beside the log, when not set",
         default=None,
+        secret=True,
     )
 
 
@@ -142,6 +143,7 @@ class AuditConfig:
         " database, or `python:module:name`; `ecs:` in front chooses that format; nowhere, when not"
         " set",
         default=None,
+        secret=True,
     )
     format: str = setting(
         choice("ocsf", "ecs"), "the format where a sink does not say", default="ocsf"

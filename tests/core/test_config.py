@@ -254,6 +254,32 @@ def test_a_secret_goes_with_hmac_only() -> None:
     assert "the-very-secret-value" not in str(problem)
 
 
+def test_no_secret_is_printed() -> None:
+    """What prints a configuration, as tools do that collect errors, shows no secret of it."""
+    issuer = configuration()["issuers"][0]
+    secret = {"issuer": "https://hmac.example", "secret": "s3cret" * 8, "algorithms": ["HS256"]}
+    inline = {**issuer, "issuer": "https://enc.example", "decryption_keys": {"k": "s3cret"}}
+    config = Config.load(
+        {
+            "audience": "x",
+            "issuers": [
+                {**issuer, "keys": {"keys": [{"kty": "oct", "k": "s3cret"}]}},
+                secret,
+                inline,
+            ],
+            "tokens": {
+                "issuer": "https://own.example",
+                "signing_keys": {"keys": [{"d": "s3cret"}]},
+                "refresh_secret": ["s3cret"],
+            },
+            "store": {"url": "postgresql://user:s3cret@db/app"},
+            "audit": {"sink": "postgresql://user:s3cret@db/log", "file": {"seal_key": "s3cret"}},
+        }
+    )
+    assert "https://own.example" in repr(config)
+    assert "s3cret" not in repr(config)
+
+
 def test_nobody_trusted_is_a_mistake() -> None:
     """A configuration with neither issuers nor tokens of our own guards nothing."""
     (problem,) = problems({"audience": "x"})
