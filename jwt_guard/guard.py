@@ -234,17 +234,16 @@ class Guard:
             own_csrf: whether the framework itself demands a proof against forgery where the
                 outcome's `proof` is `MISSING`; else such a request is refused here.
         """
-        if self.trail is None:
-            outcome = yield from self._identify(view, own_csrf)
-            return outcome
-        began = time.perf_counter()
-        outcome = yield from self._identify(view, own_csrf)
-        self.trail.metrics.verification.observe(time.perf_counter() - began)
-        return outcome
+        flow = self._identified(view, own_csrf)
+        return flow if self.trail is None else _timed(flow, self.trail.metrics)
 
-    def _identify(self, view: RequestView, own_csrf: bool) -> Flow[Outcome]:
+    def _identified(self, view: RequestView, own_csrf: bool) -> Flow[Outcome]:
         try:
-            principal, proof = yield from self._authenticated(view, own_csrf)
+            token, in_cookie = self._credential(view)
+            found = self._welcome(token)
+            principal = found if isinstance(found, Principal) else (yield from found)
+            _check_unbound(principal)
+            proof = self._proof(view, principal, own_csrf) if in_cookie else None
         except Refusal as refusal:
             failed = yield from self._told(refusal, view)
             return Outcome(refusal=failed)
@@ -268,23 +267,17 @@ class Guard:
             return unrecorded
         return refusal
 
-    def _authenticated(
-        self, view: RequestView, own_csrf: bool
-    ) -> Flow[tuple[Principal, Proof | None]]:
-        token: str | bytes | None = bearer_token(view)
+    def _credential(self, view: RequestView) -> tuple[str | bytes, bool]:
+        """The token of a request, and whether it stood in our cookie."""
+        token = bearer_token(view)
         sealed = self.cookies.access_token(view) if self.cookies is not None else None
         if token is not None and sealed is not None:
             raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
-        if token is None:
-            token = sealed
-        if token is None:
-            raise Refusal(Reason.TOKEN_MISSING)
-        found = self._welcome(token)
-        principal = found if isinstance(found, Principal) else (yield from found)
-        if _may_have_member(principal.payload, b"cnf") and "cnf" in principal.claims:
-            raise Refusal(Reason.BINDING_MISSING, claim="cnf")
-        proof = self._proof(view, principal, own_csrf) if sealed is not None else None
-        return principal, proof
+        if token is not None:
+            return token, False
+        if sealed is not None:
+            return sealed, True
+        raise Refusal(Reason.TOKEN_MISSING)
 
     def _proof(self, view: RequestView, principal: Principal, own_csrf: bool) -> Proof:
         """What a request with a cookie shows of being meant.
@@ -419,9 +412,16 @@ class Guard:
         return f"Guard(issuers={len(self.config.issuers)})"
 
 
-def _may_have_member(payload: bytes, name: bytes) -> bool:
-    """Whether a JSON object may have a member: spelt as it is, or with an escape somewhere."""
-    return name in payload or b"\\" in payload
+def _check_unbound(principal: Principal) -> None:
+    if principal.is_bound:
+        raise Refusal(Reason.BINDING_MISSING, claim="cnf")
+
+
+def _timed(flow: Flow[Outcome], metrics: Metrics) -> Flow[Outcome]:
+    began = time.perf_counter()
+    outcome = yield from flow
+    metrics.verification.observe(time.perf_counter() - began)
+    return outcome
 
 
 def _may_be_anonymous(refusal: Refusal, bad_token: BadToken) -> bool:

@@ -70,6 +70,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         expires_at: `exp`, seconds since 1970 UTC.
         authenticated_at: `auth_time`, seconds since 1970 UTC.
         acr: the authentication context class (RFC 9068 section 2.2.1).
+        is_bound: whether the token names a key whose proof must come with it (`cnf`, RFC 7800).
         payload: the claims as they were signed, a JSON object.
     """
 
@@ -86,6 +87,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     expires_at: float
     authenticated_at: float | None = None
     acr: str | None = None
+    is_bound: bool = False
     payload: bytes
 
     @cached_property

@@ -60,8 +60,12 @@ def _rsa(key: RSAKey, algorithm: str) -> Verify:
     verify, digest = key.public_key.verify, _hash_of(algorithm)
     pss = PSS(mgf=MGF1(digest), salt_length=digest.digest_size)
     padding = pss if algorithm.startswith("PS") else PKCS1v15()
+    size = (key.public_key.key_size + 7) // 8
 
     def is_right(message: bytes, signature: bytes) -> bool:
+        # A PSS signature that begins with zeros verifies without them too (RFC 8017, 8.1.2 step 1).
+        if len(signature) != size:
+            return False
         try:
             verify(signature, message, padding, digest)
         except InvalidSignature:

@@ -86,6 +86,7 @@ class ClaimRules:
             expires_at=known.exp,
             authenticated_at=known.auth_time,
             acr=known.acr,
+            is_bound="cnf" in claims,
             payload=payload,
         )
 

@@ -68,6 +68,18 @@ class Verified(msgspec.Struct, frozen=True):
     principal: Principal
 
 
+class _Read(msgspec.Struct, gc=False):
+    """A token that was read, of which nothing but its form is known to be right."""
+
+    opening: bytes
+    header: Header
+    payload: bytes
+    claims: dict[str, Any]
+    signed: bytes
+    signature: bytes
+    trusted: TrustedIssuer
+
+
 class Verifier:
     """Verifies tokens of the trusted issuers. Shared by all threads and tasks of a process."""
 
@@ -87,22 +99,34 @@ class Verifier:
         self.clock = clock
         self._headers: dict[bytes, Header] = {}
 
-    def principal(self, token: str | bytes) -> Flow[Principal]:
+    def principal(self, token: str | bytes) -> Principal | Flow[Principal]:
         """The caller of a token, from the cache where it is still right.
 
+        Returns:
+            The caller; where keys have to be got first, a flow that does so and returns the caller.
+
         Raises:
-            Refusal: for every token that is not to be believed.
+            Refusal: for every token that is not to be believed; so may the flow.
         """
-        if self.cache is None:
-            verified = yield from self.verified(token)
-            return verified.principal
         raw = _bounded(token, self.max_token_size)
+        if self.cache is None:
+            return self._judged(self._read(raw))
         digest = digest_of(raw)
         entry = self.cache.get(digest)
         if entry is not None and self._still_holds(entry):
             return entry.principal
-        verified = yield from self.verified(raw, digest)
-        return verified.principal
+        return self._judged(self._read(raw), digest)
+
+    def verified(self, token: str | bytes) -> Flow[Verified]:
+        """Verify a token in full, past the cache.
+
+        Raises:
+            Refusal: for every token that is not to be believed.
+        """
+        read = self._read(_bounded(token, self.max_token_size))
+        found = self._judged(read)
+        principal = found if isinstance(found, Principal) else (yield from found)
+        return Verified(read.header, principal)
 
     def rules_of(self, principal: Principal) -> ClaimRules:
         """The rules of a principal's issuer.
@@ -125,33 +149,52 @@ class Verifier:
         keys = trusted.keys.current()
         return keys is not None and keys.generation == entry.generation
 
-    def verified(self, token: str | bytes, digest: bytes | None = None) -> Flow[Verified]:
-        """Verify a token in full: parse, issuer, algorithm, key, signature, claims (in this order).
+    # Parse, issuer, algorithm, key, signature, claims, in this order. Only a missing key needs
+    # anything from outside, so all but that is plain calls, which take half as long as a flow.
 
-        Raises:
-            Refusal: for every token that is not to be believed.
-        """
-        raw, decryptor = self._opened(_bounded(token, self.max_token_size))
-        opening, middle, signature, signed = split(raw)
-        known = self._headers.get(opening)
-        header = known or parse_header(opening)
+    def _read(self, token: bytes) -> _Read:
+        raw, decryptor = self._opened(token)
+        opening, middle, closing, signed = split(raw)
+        header = self._headers.get(opening) or parse_header(opening)
         payload = decode_segment(middle)
         claims = decode_object(payload)
         trusted = self._issuer_of(claims)
         if trusted.decryptor is not decryptor:
             plain = decryptor is None
             raise Refusal(Reason.TOKEN_NOT_ENCRYPTED if plain else Reason.DECRYPTION_FAILED)
-        keys = yield from _check_signature(signed, signature, header, trusted)
-        if known is None:
-            self._remember_header(opening, header)
-        if header.type not in trusted.rules.profile.types:
+        if header.algorithm not in trusted.algorithms:
+            raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
+        signature = decode_segment(closing)
+        return _Read(opening, header, payload, claims, signed, signature, trusted)
+
+    def _judged(self, read: _Read, digest: bytes | None = None) -> Principal | Flow[Principal]:
+        keys = read.trusted.keys.current()
+        verify = None if keys is None else keys.find(read.header.kid, read.header.algorithm)
+        if keys is None or verify is None:
+            return self._judged_later(read, None, digest)
+        if not _is_right(verify, read):
+            return self._judged_later(read, keys, digest)
+        return self._believed(read, keys, digest)
+
+    def _judged_later(
+        self, read: _Read, tried: KeySet | None, digest: bytes | None
+    ) -> Flow[Principal]:
+        keys = yield from _fitting_keys(read, tried)
+        return self._believed(read, keys, digest)
+
+    def _believed(self, read: _Read, keys: KeySet, digest: bytes | None) -> Principal:
+        """The caller of a token with a right signature."""
+        header, rules = read.header, read.trusted.rules
+        if read.opening not in self._headers:
+            self._remember_header(read.opening, header)
+        if header.type not in rules.profile.types:
             raise Refusal(Reason.TOKEN_TYPE_INVALID, claim="typ")
-        principal = trusted.rules.principal(claims, payload, self.clock())
+        principal = rules.principal(read.claims, read.payload, self.clock())
         if self.cache is not None and digest is not None:
-            starts, ends = trusted.rules.lifetime(principal, claims.get("nbf"))
-            entry = CacheEntry(principal, starts, ends, keys.generation, trusted.rules)
+            starts, ends = rules.lifetime(principal, read.claims.get("nbf"))
+            entry = CacheEntry(principal, starts, ends, keys.generation, rules)
             self.cache.put(digest, entry)
-        return Verified(header, principal)
+        return principal
 
     def _opened(self, token: bytes) -> tuple[bytes, Decryptor | None]:
         """The signed token, and whose keys have decrypted it, if it was encrypted."""
@@ -178,21 +221,21 @@ class Verifier:
         self._headers[segment] = header
 
 
-def _check_signature(
-    signed: bytes, segment: bytes, header: Header, trusted: TrustedIssuer
-) -> Flow[KeySet]:
-    if header.algorithm not in trusted.algorithms:
-        raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
-    signature = decode_segment(segment)
-    keys = trusted.keys.current()
-    verify = None if keys is None else keys.find(header.kid, header.algorithm)
-    if keys is None or verify is None:
-        keys, verify = yield from find_key(trusted.keys, header.kid, header.algorithm)
-    if _is_right(verify, signed, signature):
-        return keys
-    newer = yield from _rotated(trusted.keys, keys, header)
+def _fitting_keys(read: _Read, tried: KeySet | None) -> Flow[KeySet]:
+    """The keys that a token is signed with, where those at hand lack its key, or have another.
+
+    Args:
+        read: the token.
+        tried: the keys that have one for it, with which the signature is wrong.
+    """
+    source, header = read.trusted.keys, read.header
+    if tried is None:
+        tried, verify = yield from find_key(source, header.kid, header.algorithm)
+        if _is_right(verify, read):
+            return tried
+    newer = yield from _rotated(source, tried, header)
     again = newer.find(header.kid, header.algorithm) if newer is not None else None
-    if newer is None or again is None or not _is_right(again, signed, signature):
+    if newer is None or again is None or not _is_right(again, read):
         raise Refusal(Reason.SIGNATURE_INVALID)
     return newer
 
@@ -208,9 +251,9 @@ def _rotated(source: KeySource, used: KeySet, header: Header) -> Flow[KeySet | N
     return None if newer is used else newer
 
 
-def _is_right(verify: Verify, message: bytes, signature: bytes) -> bool:
+def _is_right(verify: Verify, read: _Read) -> bool:
     try:
-        return verify(message, signature)
+        return verify(read.signed, read.signature)
     except Exception:  # noqa: BLE001 - fail closed on whatever a library makes of odd input
         return False
 

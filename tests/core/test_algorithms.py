@@ -273,6 +273,21 @@ def test_A13_rsa_signatures_are_below_the_modulus(guard_for: Any) -> None:
         assert refused(guard, resigned(token, wrong)) == SIGNATURE_INVALID
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "PS256", "PS384", "PS512"])
+def test_A3_an_rsa_signature_keeps_its_leading_zeros(guard_for: Any, algorithm: str) -> None:
+    """A signature that begins with a zero has no second spelling without it (RFC 8017, 8.1.2)."""
+    for serial in range(20_000):
+        token = mint(algorithm=algorithm, jti=f"{serial}")
+        signature = unsegment(token.rpartition(".")[2])
+        if signature[0] == 0:
+            break
+    else:
+        pytest.fail("no signature of all these begins with a zero")
+    guard = guard_for(algorithm)
+    assert guard.verify(token).subject == "ada"
+    assert refused(guard, resigned(token, signature[1:]))[0] is Reason.SIGNATURE_INVALID
+
+
 @pytest.mark.parametrize("algorithm", ["EdDSA", "Ed25519", "Ed448"])
 def test_edwards_signatures_have_one_form(guard_for: Any, algorithm: str) -> None:
     """S + L, a point of small order, and all zeros are refused (RFC 8032, 8.4)."""
