@@ -1,0 +1,45 @@
+"""First-party login with Django's own users: their backends check, their groups are the roles.
+
+from jwt_guard.login import login_endpoints
+from jwt_guard_django.login import check_credentials, still_valid
+
+guard = get_guard()
+guard.sessions.still_valid = still_valid
+urlpatterns += jwt_guard_django.urlpatterns(guard, login_endpoints(check_credentials))
+"""
+
+from typing import Any
+
+from django.contrib.auth import authenticate, get_user_model
+
+from jwt_guard.login import Identity
+from jwt_guard.sessions.hooks import User
+from jwt_guard.stores.protocol import Session
+
+__all__ = ["check_credentials", "still_valid"]
+
+
+def check_credentials(name: str, password: str) -> Identity | None:
+    """Whoever Django's authentication backends say that is; they refuse inactive users.
+
+    The subject is the user's primary key, which is never given to another, and the roles are the
+    names of the user's groups.
+    """
+    user: Any = authenticate(username=name, password=password)
+    if user is None:
+        return None
+    return Identity(subject=str(user.pk), roles=_roles(user))
+
+
+def still_valid(session: Session) -> User | None:
+    """Asked at each refresh: the user's groups as they are now; None for one who may not go on.
+
+    A user who was removed or made inactive ends the session.
+    """
+    users: Any = get_user_model()._default_manager
+    user = users.filter(pk=session.subject, is_active=True).first()
+    return None if user is None else User(roles=_roles(user))
+
+
+def _roles(user: Any) -> tuple[str, ...]:
+    return tuple(user.groups.values_list("name", flat=True).order_by("name"))
