@@ -71,7 +71,7 @@ bench: $(BENCH_INSTALLED) ## measure us and our peers; rewrites docs/speed (BENC
 
 .PHONY: bench-quick
 bench-quick: $(INSTALLED) ## measure in a minute; fails only at twice what we promise
-	@$(BIN)/python -m pytest tests/benchmarks/test_quick.py
+	@$(BIN)/python -m pytest tests/benchmarks/test_quick.py $(PYTEST_ARGS)
 
 .PHONY: docs
 docs: $(INSTALLED) ## build the documentation into docs/_build/html

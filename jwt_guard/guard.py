@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal, Self
 
@@ -12,7 +12,7 @@ from jwt_guard.assembly import Assembly, IssuerResolver, opened_store
 from jwt_guard.audit.detect.actions import InBackground, for_rules
 from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.metrics import Metrics
-from jwt_guard.audit.observer import LogObserver, Observer, settle
+from jwt_guard.audit.observer import LogObserver, Observer, Pending, settle
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
 from jwt_guard.credentials.csrf import Proof
@@ -234,38 +234,68 @@ class Guard:
             own_csrf: whether the framework itself demands a proof against forgery where the
                 outcome's `proof` is `MISSING`; else such a request is refused here.
         """
-        flow = self._identified(view, own_csrf)
-        return flow if self.trail is None else _timed(flow, self.trail.metrics)
+        found = self.identified(view, own_csrf=own_csrf)
+        return found if isinstance(found, Outcome) else (yield from found)
 
-    def _identified(self, view: RequestView, own_csrf: bool) -> Flow[Outcome]:
+    def identified(self, view: RequestView, *, own_csrf: bool = False) -> Outcome | Flow[Outcome]:
+        """As `identify`, at once where all is at hand; else the flow that gets the rest."""
+        if self.trail is None:
+            return self._identified(view, own_csrf)
+        began, metrics = time.perf_counter(), self.trail.metrics
+        found = self._identified(view, own_csrf)
+        if not isinstance(found, Outcome):
+            return _timed(found, metrics, began)
+        metrics.verification.observe(time.perf_counter() - began)
+        return found
+
+    def _identified(self, view: RequestView, own_csrf: bool) -> Outcome | Flow[Outcome]:
         try:
             token, in_cookie = self._credential(view)
             found = self._welcome(token)
-            principal = found if isinstance(found, Principal) else (yield from found)
-            _check_unbound(principal)
-            proof = self._proof(view, principal, own_csrf) if in_cookie else None
+            if isinstance(found, Principal):
+                return self._accepted(found, view, in_cookie, own_csrf)
         except Refusal as refusal:
-            failed = yield from self._told(refusal, view)
-            return Outcome(refusal=failed)
+            return self._refused(refusal, view)
+        return self._identified_later(found, view, in_cookie, own_csrf)
+
+    def _identified_later(
+        self, found: Flow[Principal], view: RequestView, in_cookie: bool, own_csrf: bool
+    ) -> Flow[Outcome]:
         try:
-            for observer in self.observers:
-                pending = observer.authenticated(principal, view)
-                if pending is not None:
-                    yield from pending
+            principal = yield from found
+            outcome = self._accepted(principal, view, in_cookie, own_csrf)
+        except Refusal as refusal:
+            outcome = self._refused(refusal, view)
+        return outcome if isinstance(outcome, Outcome) else (yield from outcome)
+
+    def _accepted(
+        self, principal: Principal, view: RequestView, in_cookie: bool, own_csrf: bool
+    ) -> Outcome | Flow[Outcome]:
+        """The outcome of a good token, with the observers told.
+
+        Raises:
+            Refusal: the token alone is not enough.
+        """
+        if principal.is_bound:
+            raise Refusal(Reason.BINDING_MISSING, claim="cnf")
+        proof = self._proof(view, principal, own_csrf) if in_cookie else None
+        outcome = Outcome(principal, None, proof)
+        try:
+            pending = [each.authenticated(principal, view) for each in self.observers]
         except Refusal as unrecorded:
             return Outcome(refusal=unrecorded)
-        return Outcome(principal=principal, proof=proof)
+        return _recorded(outcome, pending) if any(pending) else outcome
 
-    def _told(self, refusal: Refusal, view: RequestView) -> Flow[Refusal]:
-        """The refusal that counts; a missing token is told only where one is asked for."""
+    def _refused(self, refusal: Refusal, view: RequestView) -> Outcome | Flow[Outcome]:
+        """The outcome of a refusal; a missing token is told only where one is asked for."""
+        outcome = Outcome(refusal=refusal)
         if refusal.reason is Reason.TOKEN_MISSING:
-            return refusal
+            return outcome
         try:
-            for observer in self.observers:
-                yield from observer.refused(refusal, view) or ()
+            pending = [each.refused(refusal, view) for each in self.observers]
         except Refusal as unrecorded:
-            return unrecorded
-        return refusal
+            return Outcome(refusal=unrecorded)
+        return _recorded(outcome, pending) if any(pending) else outcome
 
     def _credential(self, view: RequestView) -> tuple[str | bytes, bool]:
         """The token of a request, and whether it stood in our cookie."""
@@ -412,13 +442,17 @@ class Guard:
         return f"Guard(issuers={len(self.config.issuers)})"
 
 
-def _check_unbound(principal: Principal) -> None:
-    if principal.is_bound:
-        raise Refusal(Reason.BINDING_MISSING, claim="cnf")
+def _recorded(outcome: Outcome, pending: Iterable[Pending]) -> Flow[Outcome]:
+    """An outcome that takes effect once it is on record."""
+    try:
+        for each in pending:
+            yield from each or ()
+    except Refusal as unrecorded:
+        return Outcome(refusal=unrecorded)
+    return outcome
 
 
-def _timed(flow: Flow[Outcome], metrics: Metrics) -> Flow[Outcome]:
-    began = time.perf_counter()
+def _timed(flow: Flow[Outcome], metrics: Metrics, began: float) -> Flow[Outcome]:
     outcome = yield from flow
     metrics.verification.observe(time.perf_counter() - began)
     return outcome

@@ -6,6 +6,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import update_wrapper
 from pathlib import Path
@@ -225,7 +226,8 @@ def tail(log: _Log, query: Query, as_json_: bool, lines: int, follow: bool) -> N
         _show(entry, as_json_)
     _complain(bad)
     if follow:
-        _follow(log.path, query, as_json_)
+        with suppress(KeyboardInterrupt):
+            _follow(log.path, query, as_json_)
 
 
 def _follow(path: Path, query: Query, as_json_: bool) -> None:

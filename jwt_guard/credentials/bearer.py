@@ -5,8 +5,6 @@ from jwt_guard.http import RequestView, query_has
 
 __all__ = ["bearer_token"]
 
-_SCHEME = "bearer"
-
 
 def bearer_token(view: RequestView) -> str | None:
     """The bearer token of a request; None when it bears none, or credentials of another scheme.
@@ -15,24 +13,26 @@ def bearer_token(view: RequestView) -> str | None:
         Refusal: `credentials_ambiguous` for several, in headers or beside one in the query
             (RFC 6750 section 2), `credentials_malformed` for a header that is not well-formed.
     """
-    fields = _fields(view.header("authorization"))
-    bearers = [field for field in fields if field[:6].lower() == _SCHEME]
-    if not bearers:
-        return None
-    if len(fields) > 1 or query_has(view, "access_token"):
-        raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
-    return _token_of(bearers[0])
-
-
-def _fields(values: list[str]) -> list[str]:
-    """One field a header; WSGI servers have joined repeated ones with commas."""
+    values = view.header("authorization")
     if len(values) == 1 and "," not in values[0]:
-        return [values[0].strip(" \t")]
-    return [field.strip(" \t") for value in values for field in value.split(",")]
+        return _token_of(values[0].strip(" \t"), view)
+    # WSGI servers have joined repeated headers with commas.
+    fields = [field.strip(" \t") for value in values for field in value.split(",")]
+    if any(map(_is_bearer, fields)):
+        raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
+    return None
 
 
-def _token_of(field: str) -> str:
-    scheme, _, token = field.partition(" ")
-    if scheme.lower() != _SCHEME or not token or " " in token or "\t" in token:
+def _is_bearer(field: str) -> bool:
+    return field[:6].lower() == "bearer"
+
+
+def _token_of(field: str, view: RequestView) -> str | None:
+    if not _is_bearer(field):
+        return None
+    if view.query and query_has(view, "access_token"):
+        raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
+    token = field[7:]
+    if field[6:7] != " " or not token or " " in token or "\t" in token:
         raise Refusal(Reason.CREDENTIALS_MALFORMED)
     return token

@@ -18,9 +18,6 @@ SLACK = 2.0
 
 PUBLIC_KEY_ALGORITHMS = [name for name in material.ALGORITHMS if name != "HS256"]
 
-# All in one process, so that no two of them measure at once.
-pytestmark = pytest.mark.xdist_group("speed")
-
 
 def _least(measure: Callable[[], float], limit: float) -> float:
     """The least of several attempts, as few as are needed to come below a limit."""

@@ -26,7 +26,6 @@ PACKAGES = {
 }
 STORES_AND_FRAMEWORKS = {"asgi", "fastapi", "flask", "django", "sql", "valkey", "otel"}
 
-pytestmark = pytest.mark.xdist_group("wheel")
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -69,12 +71,31 @@ def test_tail_shows_the_newest(config: Path) -> None:
     assert "checkpoint" in shown[2]
 
 
+_INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job in the background
+from jwt_guard.cli import main
+main()
+"""
+
+
+@contextmanager
+def ended(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Leave no process behind, whatever fails."""
+    try:
+        yield
+    finally:
+        process.kill()
+
+
 def test_tail_follows(config: Path) -> None:
     """New records come as they are written, also behind a rotation."""
-    command = [sys.executable, "-m", "jwt_guard", "audit", "tail", "-f", "-n", "1"]
-    command[1:3] = ["-c", "from jwt_guard.cli import main; main()"]
+    command = [sys.executable, "-c", _INTERRUPTIBLE, "audit", "tail", "-f", "-n", "1"]
     command += ["--config", str(config), "--event", "refused", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following:
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following,
+        ended(following),
+    ):
         assert following.stdout is not None
         first = json.loads(following.stdout.readline())
         with Guard.from_config(config) as guard:
@@ -89,6 +110,7 @@ def test_tail_follows(config: Path) -> None:
             guard.trail.flush()
             third = json.loads(following.stdout.readline())
         following.send_signal(signal.SIGINT)
+        assert following.wait(timeout=20) == 0
     paths = [record["http_request"]["url"]["path"] for record in (first, second, third)]
     assert paths == ["=1+1", "/second", "/third"]
 
