@@ -1,10 +1,10 @@
 """The middleware: pure ASGI, for any ASGI application, no framework needed."""
 
 from collections.abc import Iterable, MutableMapping
-from typing import ClassVar, Final, Literal, NamedTuple, Protocol
+from typing import ClassVar, Final, Literal, Protocol, cast
 
 from jwt_guard.errors import Refusal
-from jwt_guard.flow import arun
+from jwt_guard.flow import Flow, arun
 from jwt_guard.guard import BadToken, Guard, Outcome
 from jwt_guard.http import AsgiView, Reply
 from jwt_guard.principal import Principal
@@ -29,6 +29,7 @@ __all__ = [
 DEFAULT: Final = "default"
 """The name of the one guard that most applications have."""
 
+_REQUESTS: Final = frozenset({"http", "websocket"})
 _CALLERS: Final = "jwt_guard"
 _SPEAKER: Final = "jwt_guard.speaker"
 """The guard that decided last, and so speaks for the application."""
@@ -47,9 +48,8 @@ Connection = Scope | HasScope
 """An ASGI scope, or what has one."""
 
 
-class _Caller(NamedTuple):
-    guard: Guard
-    outcome: Outcome
+_Caller = tuple[Guard, Outcome]
+"""Who judged a request, and what came of it."""
 
 
 class Anonymous:
@@ -122,10 +122,11 @@ class JWTGuardMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request (ASGI)."""
-        if scope["type"] not in {"http", "websocket"}:
-            await self.app(scope, receive, send)
+        if scope["type"] not in _REQUESTS:
+            await self._pass_on(scope, receive, send)
             return
-        outcome = await self._identified(scope)
+        found = self._found(scope)
+        outcome = found if isinstance(found, Outcome) else await self._awaited(scope, found)
         sender = Sender(send, private=outcome.principal is not None and self._no_store)
         try:
             if outcome.principal is None and self._protects_all and not self._is_open(scope):
@@ -135,13 +136,25 @@ class JWTGuardMiddleware:
         except Refusal as refusal:
             await sender.refuse(scope, refusal, reply_to(scope, refusal))
 
-    async def _identified(self, scope: Scope) -> Outcome:
-        callers: dict[str, _Caller] = scope.setdefault(_CALLERS, {})
-        known = callers.get(self.name)
-        if known is not None and known.guard is self.guard:
-            return known.outcome
-        outcome = await arun(self.guard.identify(AsgiView(scope)))
-        callers[self.name] = _Caller(self.guard, outcome)
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Nobody is behind the server's own start and stop; what else there may be is no API."""
+        if scope["type"] != "lifespan":
+            raise ValueError(f"a scope of type {scope['type']!r} cannot be guarded")
+        await self.app(scope, receive, send)
+
+    def _found(self, scope: Scope) -> Outcome | Flow[Outcome]:
+        known: dict[str, _Caller] = scope.get(_CALLERS) or {}
+        if self.name in known and known[self.name][0] is self.guard:
+            return known[self.name][1]
+        found = self.guard.identified(AsgiView(scope))
+        return self._noted(scope, found) if isinstance(found, Outcome) else found
+
+    async def _awaited(self, scope: Scope, flow: Flow[Outcome]) -> Outcome:
+        return self._noted(scope, await arun(flow))
+
+    def _noted(self, scope: Scope, outcome: Outcome) -> Outcome:
+        """Put an outcome where handlers, and guards behind this one, look for it."""
+        scope.setdefault(_CALLERS, {})[self.name] = self.guard, outcome
         if self.name == DEFAULT or "user" not in scope:
             _introduce(scope, self.guard, outcome.principal)
         return outcome
@@ -218,13 +231,13 @@ def authorize(
         RuntimeError: the middleware is not installed.
     """
     scope = scope_of(connection)
-    caller = _caller(scope, guard)
-    scope[_SPEAKER] = caller.guard
-    principal = caller.guard.permit(
-        caller.outcome, AsgiView(scope), requirement, optional=optional, bad_token=bad_token
+    asked, outcome = _caller(scope, guard)
+    scope[_SPEAKER] = asked
+    principal = asked.permit(
+        outcome, AsgiView(scope), requirement, optional=optional, bad_token=bad_token
     )
     if principal is not scope["state"].get("principal"):
-        _introduce(scope, caller.guard, principal)
+        _introduce(scope, asked, principal)
     return principal
 
 
@@ -238,9 +251,8 @@ def reply_to(connection: Connection, refusal: Refusal) -> Reply:
 
 
 def _caller(scope: Scope, name: str) -> _Caller:
-    callers: dict[str, _Caller] = scope.get(_CALLERS, {})
     try:
-        return callers[name]
+        return cast(_Caller, scope[_CALLERS][name])
     except KeyError:
         raise _not_installed(name) from None
 

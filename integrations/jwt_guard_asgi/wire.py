@@ -54,14 +54,14 @@ class Sender:
         self._private = private
         self.stage: str | None = None
 
-    async def __call__(self, message: Message) -> None:
-        """Send a message."""
+    def __call__(self, message: Message) -> Awaitable[None]:
+        """Send a message, once awaited."""
         kind = message["type"]
         if kind in _STAGES:
             self.stage = kind
             if self._private and kind == "http.response.start":
                 message = _unstored(message)
-        await self._send(message)
+        return self._send(message)
 
     async def refuse(self, scope: Scope, refusal: Refusal, reply: Reply) -> None:
         """Answer with a refusal, or end what has begun.

@@ -17,7 +17,6 @@ from jwt_guard import Guard
 from jwt_guard.keys.signing import generate_key
 from sample_apps.servers import EVERYWHERE, RunningApp, running_apps
 
-
 CONFIG = """\
 audience = "https://api.example.test"
 [tokens]

@@ -27,7 +27,6 @@ PACKAGES = {
 STORES_AND_FRAMEWORKS = {"asgi", "fastapi", "flask", "django", "sql", "valkey", "otel"}
 
 
-
 @pytest.fixture(scope="module")
 def names(wheel: Path) -> set[str]:
     """The paths of all files in the wheel."""

@@ -17,7 +17,6 @@ from websockets.sync.client import connect
 from sample_apps import shared
 from tests.support import tokens
 
-
 CONFIG = f"""
 audience = "{tokens.AUDIENCE}"
 
