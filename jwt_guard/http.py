@@ -108,9 +108,12 @@ class AsgiView:
     def header(self, name: str) -> list[str]:
         """See `RequestView`."""
         wanted = name.encode("latin-1")
-        return [
-            value.decode("latin-1") for key, value in self.scope["headers"] if key.lower() == wanted
-        ]
+        size = len(wanted)
+        found = []
+        for key, value in self.scope["headers"]:
+            if len(key) == size and key.lower() == wanted:
+                found.append(value.decode("latin-1"))
+        return found
 
 
 class WsgiView:

@@ -108,9 +108,7 @@ class ClaimRules:
         Raises:
             Refusal: `token_expired` or `token_too_old`.
         """
-        _check_bounds(principal.expires_at, None, now, self.leeway)
-        if self.max_age is not None:
-            self._check_age(principal.issued_at, self.max_age, now)
+        self._check_end(principal.expires_at, principal.issued_at, now)
 
     def _check_kind(self, claims: dict[str, Any]) -> None:
         for name in self.profile.absent:
@@ -121,17 +119,25 @@ class ClaimRules:
                 raise Refusal(Reason.TOKEN_TYPE_INVALID, claim=name)
 
     def _check_times(self, known: Known, now: float) -> None:
-        _check_bounds(known.exp, known.nbf, now, self.leeway)
+        """Whether the token is valid at this moment; all bounds are exact (RFC 7519 section 4.1).
+
+        Raises:
+            Refusal: `token_expired`, `token_too_old` or `token_not_yet_valid`.
+        """
+        self._check_end(known.exp, known.iat, now)
         latest = now + self.leeway
+        if known.nbf is not None and known.nbf > latest:
+            raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="nbf")
         if known.iat is not None and known.iat > latest:
             raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="iat")
         if known.auth_time is not None and known.auth_time > latest:
             raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="auth_time")
-        if self.max_age is not None:
-            self._check_age(known.iat, self.max_age, now)
 
-    def _check_age(self, issued: float | None, max_age: float, now: float) -> None:
-        if now >= (issued or 0) + max_age + self.leeway:
+    def _check_end(self, expires: float, issued: float | None, now: float) -> None:
+        earliest = now - self.leeway
+        if earliest >= expires:
+            raise Refusal(Reason.TOKEN_EXPIRED, claim="exp")
+        if self.max_age is not None and earliest >= (issued or 0) + self.max_age:
             raise Refusal(Reason.TOKEN_TOO_OLD, claim="iat")
 
     def _check_audience(self, known: Known) -> None:
@@ -155,18 +161,6 @@ class ClaimRules:
             raise Refusal(Reason.CLAIM_INVALID, claim="sub")
         if self.clients is not None and client not in self.clients:
             raise Refusal(Reason.CLIENT_NOT_ALLOWED, claim="client_id")
-
-
-def _check_bounds(expires: float, starts: float | None, now: float, leeway: float) -> None:
-    """Whether the token is valid at this moment; both bounds are exact (RFC 7519 section 4.1).
-
-    Raises:
-        Refusal: `token_expired` or `token_not_yet_valid`.
-    """
-    if now >= expires + leeway:
-        raise Refusal(Reason.TOKEN_EXPIRED, claim="exp")
-    if starts is not None and now < starts - leeway:
-        raise Refusal(Reason.TOKEN_NOT_YET_VALID, claim="nbf")
 
 
 def _tenant(path: ClaimPath | None, claims: dict[str, Any]) -> str | None:

@@ -168,6 +168,8 @@ def bad_tokens() -> dict[str, Callable[[int], str]]:
         "signature cut": lambda n: good[: -1 - n % 80],
         "dots": lambda n: "." * (15_000 + n),
         "deep nesting": lambda n: f"{header}.{tokens.segment(b'[' * (9000 + n))}.AAAA",
+        "thousands of numbers": lambda n: _unsigned(header, x=[n] * 3900),
+        "a thousand members": lambda n: _unsigned(header, x={f"{n}{i}": i for i in range(700)}),
         "white space, expired": _spaced,
     }
 
@@ -175,6 +177,11 @@ def bad_tokens() -> dict[str, Callable[[int], str]]:
 def _minted(*, kid: str = "RS256-main", signed_by: str = "main", **claims: object) -> str:
     changed = material.claims(**claims)
     return tokens.mint(changed, algorithm="RS256", name=signed_by, header={"kid": kid})
+
+
+def _unsigned(header: str, **claims: object) -> str:
+    """As long as a token may be, of what takes long to read."""
+    return f"{header}.{tokens.segment(msgspec.json.encode(material.claims(**claims)))}.AAAA"
 
 
 def _spaced(number: int) -> str:

@@ -6,6 +6,7 @@ other half mutates real signatures in the ways that have broken verifiers before
 
 import hmac
 import json
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,7 @@ from joserfc import jwt as jose_jwt
 from joserfc.jws import JWSRegistry
 
 from jwt_guard import Guard, Reason
+from jwt_guard.keys.signatures import openssl_verifier, sodium_verifier
 from tests.support import tokens
 from tests.support.tokens import (
     ALL_ALGORITHMS,
@@ -302,6 +304,27 @@ def test_edwards_signatures_have_one_form(guard_for: Any, algorithm: str) -> Non
     identity = (1).to_bytes(half, "little") + bytes(half)
     for wrong in (malleable, identity, bytes(len(right)), right[:half] + bytes(half)):
         assert refused(guard, resigned(token, wrong)) == SIGNATURE_INVALID
+
+
+@given(st.binary(max_size=100), st.integers(0, 511), st.integers(0, 70))
+def test_both_engines_of_ed25519_give_one_verdict(message: bytes, bit: int, length: int) -> None:
+    """On right signatures, and on ones with a bit changed or a part lost."""
+    signer: Any = key("Ed25519")
+    public = signer.public_key
+    engines = sodium_verifier(public.public_bytes_raw()), openssl_verifier(public)
+    right = signer.private_key.sign(message)
+    changed = (int.from_bytes(right, "big") ^ 1 << bit).to_bytes(64, "big")
+    for signature in (right, changed, right[:length], right + right[:length]):
+        verdicts = {engine(message, signature) for engine in engines}
+        assert verdicts == {signature == right}
+
+
+def test_ed25519_needs_no_libsodium(guard_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PyNaCl, OpenSSL verifies."""
+    monkeypatch.setitem(sys.modules, "nacl.bindings", None)
+    guard, token = guard_for("Ed25519"), mint(algorithm="Ed25519")
+    assert guard.verify(token).subject == "ada"
+    assert refused(guard, resigned(token, bytes(64))) == SIGNATURE_INVALID
 
 
 # Confusion
