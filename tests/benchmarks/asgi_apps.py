@@ -24,7 +24,10 @@ from tests.benchmarks import material
 from tests.benchmarks.measure import Timer, awaited
 from tests.support import tokens
 
-__all__ = ["asgi", "fastapi", "starlette"]
+__all__ = ["EMPTY", "asgi", "fastapi", "starlette"]
+
+EMPTY = "the same hooks, empty"
+"""What a framework takes for calling what guards nothing."""
 
 Scope = MutableMapping[str, Any]
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -33,7 +36,24 @@ App = Callable[[Any, Any, Any], Awaitable[None]]
 def asgi(loop: asyncio.AbstractEventLoop) -> dict[str, Timer]:
     """An ASGI application without any framework."""
     guarded = JWTGuardMiddleware(_bare, guard=material.guard())
-    return {"bare": _timer(loop, _bare), "jwt_guard": _timer(loop, guarded)}
+    return {
+        "bare": _timer(loop, _bare),
+        "jwt_guard": _timer(loop, guarded),
+        EMPTY: _timer(loop, _EmptyMiddleware(_bare)),
+    }
+
+
+class _EmptyMiddleware:
+    """What any middleware costs that looks at answers."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        async def look(message: Any) -> None:
+            await send(message)
+
+        await self._app(scope, receive, look)
 
 
 async def _bare(scope: Scope, receive: Any, send: Any) -> None:
@@ -49,6 +69,7 @@ def starlette(loop: asyncio.AbstractEventLoop) -> dict[str, Timer]:
     return {
         "bare": _timer(loop, _starlette([])),
         "jwt_guard": _timer(loop, _starlette(ours)),
+        EMPTY: _timer(loop, _starlette([Middleware(_EmptyMiddleware)])),
         "AuthenticationMiddleware + PyJWT": _timer(loop, _starlette(theirs)),
     }
 
@@ -77,9 +98,12 @@ def fastapi(loop: asyncio.AbstractEventLoop) -> dict[str, Timer]:
     """A FastAPI application with one route and a dependency."""
     ours = _fastapi(require())
     ours.add_middleware(FastAPIGuardMiddleware, guard=material.guard())
+    empty = _fastapi(_ask_nothing)
+    empty.add_middleware(_EmptyMiddleware)
     timers = {
         "bare": _timer(loop, _fastapi(None)),
         "jwt_guard": _timer(loop, ours),
+        EMPTY: _timer(loop, empty),
         "HTTPBearer + PyJWT": _timer(loop, _fastapi(_bearer)),
     }
     if find_spec("authx"):
@@ -95,6 +119,10 @@ def _fastapi(dependency: Any) -> FastAPI:
         return PlainTextResponse("ok")
 
     return app
+
+
+async def _ask_nothing(connection: HTTPConnection) -> None:
+    """A dependency."""
 
 
 _scheme = HTTPBearer()

@@ -19,10 +19,11 @@ from flask import Flask
 
 from jwt_guard_flask import JWTGuard
 from tests.benchmarks import material
+from tests.benchmarks.asgi_apps import EMPTY
 from tests.benchmarks.measure import Timer, called
 from tests.support import tokens
 
-__all__ = ["django_views", "flask", "rest_framework"]
+__all__ = ["EmptyMiddleware", "django_views", "flask", "rest_framework"]
 
 App = Callable[[dict[str, Any], Any], Iterable[bytes]]
 _MIDDLEWARE = "jwt_guard_django.middleware.JWTGuardMiddleware"
@@ -33,7 +34,7 @@ def flask() -> dict[str, Timer]:
     """A Flask application with one view."""
     guarded = _flask()
     JWTGuard(guarded, guard=material.guard())
-    timers = {"bare": _timer(_flask()), "jwt_guard": _timer(guarded)}
+    timers = {"bare": _timer(_flask()), "jwt_guard": _timer(guarded), EMPTY: _timer(_hooked())}
     if find_spec("flask_jwt_extended"):
         timers["flask-jwt-extended"] = _timer(_flask_jwt_extended())
     return timers
@@ -47,6 +48,13 @@ def _flask(decorator: Callable[[Any], Any] = lambda view: view) -> Flask:
     def answer() -> str:
         return "ok"
 
+    return app
+
+
+def _hooked() -> Flask:
+    app = _flask()
+    app.url_value_preprocessor(lambda endpoint, arguments: None)
+    app.after_request(lambda response: response)
     return app
 
 
@@ -69,6 +77,7 @@ def django_views() -> dict[str, Timer]:
     return {
         "bare": _timer(_django([]), "/plain"),
         "jwt_guard": _timer(_django([_MIDDLEWARE]), "/plain"),
+        EMPTY: _timer(_django([f"{__name__}.EmptyMiddleware"]), "/plain"),
         "decorator + PyJWT": _timer(_django([]), "/decorated"),
     }
 
@@ -79,6 +88,7 @@ def rest_framework() -> dict[str, Timer]:
     timers = {
         "bare": _timer(_django([]), "/rest"),
         "jwt_guard": _timer(_django([_MIDDLEWARE]), "/rest-guarded"),
+        EMPTY: _timer(_django([f"{__name__}.EmptyMiddleware"]), "/rest-empty"),
     }
     if find_spec("rest_framework_simplejwt"):
         token = tokens.mint(material.claims(token_type="access"), algorithm="RS256")
@@ -115,10 +125,15 @@ def _set_up_django() -> None:
 
 
 def _patterns() -> list[Any]:
+    from rest_framework.authentication import BaseAuthentication
     from rest_framework.response import Response
     from rest_framework.views import APIView
 
     from jwt_guard_django.rest_framework import JWTAuthentication
+
+    class Anybody(BaseAuthentication):
+        def authenticate(self, request: Any) -> Any:
+            return request, None
 
     class Rest(APIView):
         def get(self, request: Any) -> Any:
@@ -128,6 +143,7 @@ def _patterns() -> list[Any]:
         path("plain", _view),
         path("decorated", _decorated(_view)),
         path("rest", Rest.as_view()),
+        path("rest-empty", Rest.as_view(authentication_classes=[Anybody])),
         path("rest-guarded", Rest.as_view(authentication_classes=[JWTAuthentication])),
     ]
     if find_spec("rest_framework_simplejwt"):
@@ -135,6 +151,20 @@ def _patterns() -> list[Any]:
         classes = [peer.JWTStatelessUserAuthentication]
         patterns.append(path("rest-simplejwt", Rest.as_view(authentication_classes=classes)))
     return patterns
+
+
+class EmptyMiddleware:
+    """What any middleware of Django costs that looks at views and answers."""
+
+    def __init__(self, get_response: Any) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> Any:
+        """Look at an answer."""
+        return self._get_response(request)
+
+    def process_view(self, request: HttpRequest, *view: Any) -> None:
+        """Look at a view."""
 
 
 def _view(request: HttpRequest) -> HttpResponse:
