@@ -280,11 +280,15 @@ class Guard:
             raise Refusal(Reason.BINDING_MISSING, claim="cnf")
         proof = self._proof(view, principal, own_csrf) if in_cookie else None
         outcome = Outcome(principal, None, proof)
+        pending: list[Pending] | None = None
         try:
-            pending = [each.authenticated(principal, view) for each in self.observers]
+            for each in self.observers:
+                told = each.authenticated(principal, view)
+                if told is not None:
+                    pending = [*(pending or ()), told]
         except Refusal as unrecorded:
             return Outcome(refusal=unrecorded)
-        return _recorded(outcome, pending) if any(pending) else outcome
+        return outcome if pending is None else _recorded(outcome, pending)
 
     def _refused(self, refusal: Refusal, view: RequestView) -> Outcome | Flow[Outcome]:
         """The outcome of a refusal; a missing token is told only where one is asked for."""

@@ -90,7 +90,8 @@ class AsgiView:
     @property
     def query(self) -> str:
         """See `RequestView`."""
-        return bytes(self.scope.get("query_string", b"")).decode("latin-1")
+        raw: bytes | None = self.scope.get("query_string")
+        return raw.decode("latin-1") if raw else ""
 
     @property
     def client(self) -> str | None:
@@ -108,10 +109,9 @@ class AsgiView:
     def header(self, name: str) -> list[str]:
         """See `RequestView`."""
         wanted = name.encode("latin-1")
-        size = len(wanted)
-        found = []
+        size, found = len(wanted), []
         for key, value in self.scope["headers"]:
-            if len(key) == size and key.lower() == wanted:
+            if key == wanted or (len(key) == size and key.lower() == wanted):
                 found.append(value.decode("latin-1"))
         return found
 

@@ -14,24 +14,24 @@ def bearer_token(view: RequestView) -> str | None:
             (RFC 6750 section 2), `credentials_malformed` for a header that is not well-formed.
     """
     values = view.header("authorization")
-    if len(values) == 1 and "," not in values[0]:
-        return _token_of(values[0].strip(" \t"), view)
+    if len(values) == 1 and not view.query:
+        scheme, _, token = values[0].partition(" ")
+        if scheme == "Bearer" and token and not (" " in token or "," in token or "\t" in token):
+            return token  # as nearly all requests have it; what follows would say the same
     # WSGI servers have joined repeated headers with commas.
     fields = [field.strip(" \t") for value in values for field in value.split(",")]
-    if any(map(_is_bearer, fields)):
+    if not any(map(_is_bearer, fields)):
+        return None
+    if len(fields) > 1 or query_has(view, "access_token"):
         raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
-    return None
+    return _token_of(fields[0])
 
 
 def _is_bearer(field: str) -> bool:
     return field[:6].lower() == "bearer"
 
 
-def _token_of(field: str, view: RequestView) -> str | None:
-    if not _is_bearer(field):
-        return None
-    if view.query and query_has(view, "access_token"):
-        raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
+def _token_of(field: str) -> str:
     token = field[7:]
     if field[6:7] != " " or not token or " " in token or "\t" in token:
         raise Refusal(Reason.CREDENTIALS_MALFORMED)
