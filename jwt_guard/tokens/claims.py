@@ -157,6 +157,10 @@ class ClaimRules:
             raise Refusal(Reason.CLAIM_INVALID, claim="azp")
         if not subject:
             raise Refusal(Reason.CLAIM_INVALID, claim="sub")
+        if client == "":
+            raise Refusal(Reason.CLAIM_INVALID, claim="client_id")
+        if known.jti == "":
+            raise Refusal(Reason.CLAIM_INVALID, claim="jti")
         if not self.client_subjects and subject == client:
             raise Refusal(Reason.CLAIM_INVALID, claim="sub")
         if self.clients is not None and client not in self.clients:

@@ -311,6 +311,12 @@ def test_F10_the_subject_is_somebody(make_guard: Any) -> None:
     assert strict.verify(mint()).subject == "ada"
 
 
+@pytest.mark.parametrize("claim", ["jti", "client_id"])
+def test_identifiers_identify_something(make_guard: Any, claim: str) -> None:
+    """An empty one could be anybody's."""
+    assert refused(make_guard(), mint(**{claim: ""})) == (Reason.CLAIM_INVALID, claim)
+
+
 def test_F16_the_client_is_one_of_those_named(make_guard: Any) -> None:
     """By `client_id` or `azp`, which must agree."""
     guard = make_guard(issuer={"clients": ["client-1"], "profile": "legacy"})
