@@ -73,8 +73,12 @@ def _refuse_both(handler: Any, present: type[Mark]) -> None:
 
 def marks_on(*places: Any) -> list[Mark]:
     """The marks that these bear themselves: a subclass of a public class is not public."""
-    found = (getattr(place, "__dict__", {}).get(_ATTRIBUTE) for place in places)
-    return [mark for mark in found if mark is not None]
+    found = []
+    for place in places:
+        mark = getattr(place, "__dict__", {}).get(_ATTRIBUTE)
+        if mark is not None:
+            found.append(mark)
+    return found
 
 
 def rules_among(marks: Iterable[Mark]) -> list[Rule]:

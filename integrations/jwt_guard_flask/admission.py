@@ -1,10 +1,11 @@
 """Who sent the current request, and whether it may proceed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import NoReturn, cast
+from dataclasses import dataclass
+from typing import NoReturn, TypeVar, cast
 
-from flask import Request, Response, abort, current_app, g, request
+import msgspec
+from flask import Flask, Request, Response, abort, current_app, g, request
 from werkzeug.local import LocalProxy
 
 from jwt_guard.errors import Refusal
@@ -19,8 +20,10 @@ __all__ = [
     "Installed",
     "Memo",
     "admit",
+    "behind",
     "current_principal",
     "keep_private",
+    "memo_of",
     "memo_of_request",
     "refused",
     "response_of",
@@ -29,6 +32,8 @@ __all__ = [
 
 _MEMO = "jwt_guard_memo"
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Installed:
@@ -36,55 +41,53 @@ class Installed:
 
     Attributes:
         guard: the guard.
-        public: the application's public paths, besides those of the guard's configuration.
+        public: the paths that the guard's configuration or the application names public.
         protect: whether `all` or only `marked` views ask for a caller.
         rule: what a view without a mark asks.
     """
 
     guard: Guard
-    public: PathList
+    public: tuple[PathList, ...]
     protect: str
     rule: Rule
 
     def protects(self, view: WsgiView) -> bool:
         """Whether a path without a mark of its own asks for a caller."""
+        return self.protect == "all" and not (self.public and self._is_public(view))
+
+    def _is_public(self, view: WsgiView) -> bool:
         path, mount = view.path, view.mount
-        return self.protect == "all" and not (
-            self.guard.public_paths.covers(path, mount) or self.public.covers(path, mount)
-        )
+        return any(listed.covers(path, mount) for listed in self.public)
 
 
-@dataclass(slots=True)
-class Memo:
+class Memo(msgspec.Struct):
     """What is known about one request. Kept on it, for `g` outlives it in some tests.
 
-    Flask's proxies cost about as much as the guard does, so they are asked once.
+    It does not lead back to the request: Flask frees those at once, without the collector.
 
     Attributes:
-        request: the request itself.
         guards: the application's guards by name.
         view: the request as the core sees it.
         outcomes: what the guards found, by name.
         asked: the guard that was asked last.
+        private: whether the answer is for a verified caller, and so for no cache.
     """
 
-    request: Request
     guards: Mapping[str, Installed]
     view: WsgiView
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = {}
     asked: str | None = None
+    private: bool = False
 
 
-def _installed() -> Mapping[str, Installed]:
-    """The guards of the current application by name.
+def behind(proxy: T) -> T:
+    """What one of Flask's proxies stands for now; it costs less than to ask the proxy itself.
 
     Raises:
-        RuntimeError: it has none.
+        RuntimeError: there is no request, or no application, now.
     """
-    try:
-        return cast(Mapping[str, Installed], current_app.extensions["jwt_guard"])
-    except KeyError:
-        raise RuntimeError("this application has no guard: call JWTGuard(app)") from None
+    found: T = proxy._get_current_object()  # type: ignore[attr-defined]
+    return found
 
 
 def memo_of_request() -> Memo:
@@ -93,23 +96,33 @@ def memo_of_request() -> Memo:
     Raises:
         RuntimeError: the application has no guard.
     """
-    current = _current_request()
-    memo = cast(Memo | None, current.__dict__.get(_MEMO))
+    return memo_of(behind(request), behind(current_app))
+
+
+def memo_of(current: Request, app: Flask) -> Memo:
+    """What is known about a request of an application.
+
+    Raises:
+        RuntimeError: the application has no guard.
+    """
+    memo = cast(Memo | None, getattr(current, _MEMO, None))
     if memo is None:
-        view = WsgiView(current.environ, current.view_args)
-        memo = current.__dict__[_MEMO] = Memo(current, _installed(), view)
+        memo = Memo(_installed(app), WsgiView(current.environ, current.view_args))
+        setattr(current, _MEMO, memo)
     return memo
 
 
-def _current_request() -> Request:
-    """The request itself: each question to the proxy would look for it anew."""
-    current: Request = request._get_current_object()  # type: ignore[attr-defined]
-    return current
+def _installed(app: Flask) -> Mapping[str, Installed]:
+    try:
+        return cast(Mapping[str, Installed], app.extensions["jwt_guard"])
+    except KeyError:
+        raise RuntimeError("this application has no guard: call JWTGuard(app)") from None
 
 
 def welcome(memo: Memo) -> None:
     """Put the default guard's caller, if any, into the context."""
-    g.principal = _outcome(memo, "default").principal if "default" in memo.guards else None
+    known = "default" in memo.guards
+    behind(g).principal = _outcome(memo, "default").principal if known else None
 
 
 def admit(memo: Memo, rule: Rule) -> None:
@@ -121,7 +134,7 @@ def admit(memo: Memo, rule: Rule) -> None:
     """
     outcome = _outcome(memo, rule.guard)
     memo.asked = rule.guard
-    g.principal = memo.guards[rule.guard].guard.permit(
+    behind(g).principal = memo.guards[rule.guard].guard.permit(
         outcome,
         memo.view,
         rule.requirement,
@@ -144,17 +157,10 @@ def response_of(reply: Reply) -> Response:
 
 def keep_private(response: Response) -> Response:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
-    memo = cast(Memo | None, _current_request().__dict__.get(_MEMO))
-    if memo is not None and "Cache-Control" not in response.headers and _is_private(memo):
-        response.headers["Cache-Control"] = "no-store"
+    memo = cast(Memo | None, getattr(behind(request), _MEMO, None))
+    if memo is not None and memo.private and not response.headers.getlist("Cache-Control"):
+        response.headers.add("Cache-Control", "no-store")
     return response
-
-
-def _is_private(memo: Memo) -> bool:
-    for name, outcome in memo.outcomes.items():
-        if outcome.principal is not None and memo.guards[name].guard.config.routes.no_store:
-            return True
-    return False
 
 
 def stop(refusal: Refusal) -> NoReturn:
@@ -168,8 +174,12 @@ def _outcome(memo: Memo, name: str) -> Outcome:
         return known
     if name not in memo.guards:
         raise RuntimeError(f"this application has no guard {name!r}: call JWTGuard(app, name=...)")
-    found = memo.outcomes[name] = run(memo.guards[name].guard.identify(memo.view))
-    return found
+    guard = memo.guards[name].guard
+    found = guard.identified(memo.view)
+    outcome = memo.outcomes[name] = found if isinstance(found, Outcome) else run(found)
+    if outcome.principal is not None and guard.config.routes.no_store:
+        memo.private = True
+    return outcome
 
 
 def _current_principal() -> Principal:

@@ -1,9 +1,10 @@
 """The extension: installs guards in applications and asks them before everything else."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 
 from jwt_guard.config import Source
 from jwt_guard.errors import ConfigurationError, Problem, Refusal
@@ -14,8 +15,9 @@ from jwt_guard_flask.admission import (
     Installed,
     Memo,
     admit,
+    behind,
     keep_private,
-    memo_of_request,
+    memo_of,
     refused,
     stop,
     welcome,
@@ -76,8 +78,9 @@ class JWTGuard:
         if not guards:
             _watch(app)
         protect = self._protect or guard.config.routes.protect
+        public = tuple(listed for listed in (guard.public_paths, self._public) if listed)
         guards[self.name] = Installed(
-            guard=guard, public=self._public, protect=protect, rule=Rule(guard=self.name)
+            guard=guard, public=public, protect=protect, rule=Rule(guard=self.name)
         )
         announce(guard)
 
@@ -105,14 +108,16 @@ def _source(app: Flask, name: str) -> Source:
 
 def _watch(app: Flask) -> None:
     # The earliest hook of a request: later ones may already look things up, or answer.
-    app.url_value_preprocessors.setdefault(None, []).insert(0, _before_everything)
+    app.url_value_preprocessors.setdefault(None, []).insert(0, partial(_before_everything, app))
     app.register_error_handler(Refusal, refused)
     app.after_request(keep_private)
 
 
-def _before_everything(endpoint: str | None, view_args: dict[str, Any] | None) -> None:
-    memo = memo_of_request()
-    rules = _rules(endpoint, memo)
+def _before_everything(app: Flask, endpoint: str | None, view_args: dict[str, Any] | None) -> None:
+    current = behind(request)
+    memo = memo_of(current, app)
+    view = app.view_functions.get(endpoint) if endpoint else None
+    rules = _rules(view, current.method, memo)
     if not rules:
         welcome(memo)
     try:
@@ -122,11 +127,9 @@ def _before_everything(endpoint: str | None, view_args: dict[str, Any] | None) -
         stop(refusal)
 
 
-def _rules(endpoint: str | None, memo: Memo) -> list[Rule]:
+def _rules(view: Any, method: str, memo: Memo) -> list[Rule]:
     """What the matched view asks; where it asks nothing, what the guards ask of every request."""
-    view = current_app.view_functions.get(endpoint) if endpoint else None
-    if view is not None:
-        marks = marks_of(view, memo.request.method)
-        if marks:
-            return rules_among(marks)
+    marks = [] if view is None else marks_of(view, method)
+    if marks:
+        return rules_among(marks)
     return [one.rule for one in memo.guards.values() if one.protects(memo.view)]

@@ -1,13 +1,16 @@
 """Installing guards, the endpoints' blueprint, and the signals."""
 
+import gc
 import logging
 import secrets
+import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from flask import Flask, request
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from jwt_guard import ConfigurationError, Guard, Refusal
 from jwt_guard.endpoints import Endpoint, json_reply, well_known
@@ -170,3 +173,20 @@ def test_a_failing_receiver_decides_nothing(
     with request_refused.connected_to(fail), caplog.at_level(logging.ERROR, "jwt_guard"):
         assert client.get("/").status_code == 401
     assert "request-refused" in caplog.text
+
+
+def test_a_request_that_is_over_is_freed_at_once(app: Flask, bearer: Bearer) -> None:
+    """Flask ties no knot around a request, so that it needs no collector; nor does a guard."""
+    seen: list[weakref.ref[Any]] = []
+
+    @app.get("/")
+    def it() -> str:
+        seen.append(weakref.ref(request._get_current_object()))  # type: ignore[attr-defined]
+        return "it"
+
+    gc.disable()
+    try:
+        run_wsgi_app(app.wsgi_app, EnvironBuilder(headers=bearer().items()).get_environ())
+        assert [each() for each in seen] == [None]
+    finally:
+        gc.enable()
