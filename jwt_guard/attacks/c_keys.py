@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 from collections.abc import Iterator
 
 from jwt_guard.attacks import forge
 from jwt_guard.attacks.context import Context
-from jwt_guard.attacks.forge import HASHES, Json, header_of, rehashed
+from jwt_guard.attacks.forge import HASHES, HmacSigner, Json, header_of, rehashed
 from jwt_guard.attacks.model import (
     Attack,
+    CannotTest,
     Need,
     Play,
     Probe,
@@ -17,7 +19,6 @@ from jwt_guard.attacks.model import (
     Severity,
     each,
     hole,
-    no_play,
     safe,
 )
 from jwt_guard.attacks.wordlist import FEW, weak_secrets
@@ -74,6 +75,16 @@ def _few_words(context: Context) -> Iterator[Probe]:
     for word in (*FEW, *context.plan.words[:20]):
         text = rehashed(context.token, word.encode("utf-8", "surrogatepass"))
         yield context.attempt(text, f"HS256 keyed with a common word of {len(word)} letters")
+
+
+def _short_secret(context: Context) -> Play:
+    """That the key at hand signs for the target was proved before any attack began."""
+    signer = context.owner
+    if not isinstance(signer, HmacSigner):
+        raise CannotTest("the signing key is no HMAC secret")
+    given, wanted = len(signer.key), hashlib.new(HASHES[signer.alg]).digest_size
+    says = f"{given} bytes, where {signer.alg} asks for {wanted}"
+    yield Rule(about="the secret in use", ruling=hole(says) if given < wanted else safe(says))
 
 
 SMALL_PRIMES = (
@@ -219,9 +230,9 @@ ATTACKS = (
         title="HMAC key shorter than the hash",
         severity=Severity.MEDIUM,
         references=("RFC 7518 3.2", "RFC 8725bis 3.5"),
-        needs=(Need.WHITE_BOX,),
-        play=no_play,
-        expected="the configuration is refused at start",
+        needs=(Need.HMAC_TOKEN, Need.SIGNING_KEY),
+        play=_short_secret,
+        expected="a secret at least as long as the hash (measured, nothing is sent)",
         proves="A key is easier to find than the hash is to break.",
         remedy=STRONG,
     ),
@@ -230,7 +241,7 @@ ATTACKS = (
         title="Weak RSA keys: short, tiny exponent, ROCA",
         severity=Severity.HIGH,
         references=("RFC 7518 3.3", "CVE-2017-15361", "RFC 8725bis 3.5"),
-        needs=(Need.PUBLIC_KEY,),
+        needs=(Need.KEY_SET,),
         play=_weak_keys,
         expected="every published key is strong (read, nothing is sent)",
         proves="The private key can be computed from the published one.",
@@ -241,7 +252,7 @@ ATTACKS = (
         title="Duplicate kid, or secrets among published keys",
         severity=Severity.CRITICAL,
         references=("RFC 7517 4.5", "RFC 7517 9.2"),
-        needs=(Need.PUBLIC_KEY,),
+        needs=(Need.KEY_SET,),
         play=_mixed_set,
         expected="every kid once, and public keys only (read, nothing is sent)",
         proves="The set gives secrets away, or does not say which key is meant.",

@@ -169,6 +169,7 @@ def _never(_context: Context) -> bool:
 
 PRESENT: dict[Need, Callable[[Context], bool]] = {
     Need.PUBLIC_KEY: lambda c: c.key is not None,
+    Need.KEY_SET: lambda c: bool(c.jwks),
     Need.RSA_PUBLIC_KEY: lambda c: _published(c, "RSA"),
     Need.EC_PUBLIC_KEY: lambda c: _published(c, "EC"),
     Need.SIGNING_KEY: lambda c: c.signer is not None,
@@ -206,7 +207,6 @@ PRESENT: dict[Need, Callable[[Context], bool]] = {
     ),
     Need.ACCOUNT_CHANGE: lambda c: None not in (c.plan.login, c.plan.disable),
     Need.PROVIDER: _never,
-    Need.WHITE_BOX: _never,
 }
 
 

@@ -32,15 +32,23 @@ def discover(plan: Plan, token: Token, courier: Courier) -> Found:
     """The keys that the plan names, or those that the target or its issuer publishes.
 
     An issuer elsewhere is asked only when the plan allows it: its name stands in a token that
-    the user gave, yet to ask it is a request to a host that the user did not name.
+    the user gave, yet to ask it is a request to a host that the user did not name. Raises BadKey
+    when the keys that the plan names are none.
     """
     if plan.jwks is not None:
-        return _found(plan.jwks)
+        return _given(plan.jwks)
     for text in _published(plan, token, courier):
         found = _found(text)
         if found.jwks:
             return found
     return Found()
+
+
+def _given(text: str) -> Found:
+    jwks = raw_jwks(text)
+    if not any("kty" in jwk for jwk in jwks):
+        raise BadKey("no key in the key set (--jwks)")
+    return Found(jwks=jwks, keys=tuple(_usable(jwks)))
 
 
 def _found(text: str) -> Found:
@@ -64,7 +72,7 @@ def _published(plan: Plan, token: Token, courier: Courier) -> Iterator[str]:
     yield own.text if own.status == 200 else ""
     issuer = token.payload.get("iss")
     if isinstance(issuer, str) and _may_ask(issuer, plan, courier.target.origin):
-        yield from _from_issuer(issuer.rstrip("/"))
+        yield from _from_issuer(issuer.rstrip("/"), courier)
 
 
 def _may_ask(issuer: str, plan: Plan, origin: str) -> bool:
@@ -73,19 +81,22 @@ def _may_ask(issuer: str, plan: Plan, origin: str) -> bool:
     return plan.allow_issuer or loopback(host_of(issuer)) or _origin(issuer) == origin
 
 
-def _from_issuer(issuer: str) -> Iterator[str]:
+def _from_issuer(issuer: str, courier: Courier) -> Iterator[str]:
     for path in METADATA:
-        where = _member(_fetch(issuer + path).text, "jwks_uri")
+        where = _member(_fetch(issuer + path, courier).text, "jwks_uri")
         if where is not None and host_of(where) == host_of(issuer):
-            yield _fetch(where).text
-    yield _fetch(issuer + JWKS_PATH).text
+            yield _fetch(where, courier).text
+    yield _fetch(issuer + JWKS_PATH, courier).text
 
 
-def _fetch(url: str) -> Answer:
+def _fetch(url: str, courier: Courier) -> Answer:
     parts = urlsplit(url)
+    path = parts.path + (f"?{parts.query}" if parts.query else "")
+    request = Request(method="GET", target=path or "/")
+    if _origin(url) == courier.target.origin:
+        return courier.send(request, timeout=TIMEOUT)
     with NetworkTarget(url) as target:
-        path = parts.path + (f"?{parts.query}" if parts.query else "")
-        return target.send(Request(method="GET", target=path or "/"), timeout=TIMEOUT)
+        return target.send(request, timeout=TIMEOUT)
 
 
 def _member(text: str, name: str) -> str | None:

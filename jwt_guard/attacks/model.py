@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, StrEnum
 from functools import wraps
 from typing import TYPE_CHECKING
@@ -62,6 +62,7 @@ class Need(Enum):
     """Something that an attack cannot do without; the value is what a report says."""
 
     PUBLIC_KEY = "the target's public key (--jwks)"
+    KEY_SET = "the target's published key set (--jwks)"
     SIGNING_KEY = "the signing key (--signing-key)"
     HMAC_TOKEN = "a token signed with HMAC"
     ASYMMETRIC_TOKEN = "a token with an asymmetric signature"
@@ -94,7 +95,6 @@ class Need(Enum):
     DEVICE_BOUND = "device-bound sessions (--policy device-bound) and a refresh route"
     ACCOUNT_CHANGE = "a way to change the account (--disable)"
     PROVIDER = "control of the issuer's key set (white-box only: test with a stand-in provider)"
-    WHITE_BOX = "the target's configuration (white-box only: use `jwt-guard check`)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,7 +327,10 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What one attack showed. `seconds` is how long it took, `requests` how many it sent."""
+    """What one attack showed. `seconds` is how long it took, `requests` how many it sent.
+
+    `throttled` means that the target's rate limit kept it from being judged.
+    """
 
     attack: Attack
     verdict: Verdict
@@ -336,6 +339,7 @@ class Result:
     evidence: tuple[Evidence, ...] = ()
     seconds: float = 0.0
     requests: int = 0
+    throttled: bool = False
 
     @property
     def holes(self) -> tuple[Evidence, ...]:
@@ -356,7 +360,6 @@ class Report:
     version: str
     trouble: str | None = None
     interrupted: bool = False
-    notes: tuple[str, ...] = field(default=())
 
     @property
     def findings(self) -> tuple[Result, ...]:
@@ -368,8 +371,22 @@ class Report:
         """How many attacks ended with that verdict."""
         return sum(r.verdict is verdict for r in self.results)
 
+    @property
+    def hindrance(self) -> str | None:
+        """Why the run proves too little: trouble, a limited rate, or nothing that was judged."""
+        throttled = sum(result.throttled for result in self.results)
+        if self.trouble is None and throttled:
+            return f"the target limits the rate: {throttled} attacks not judged (lower --rate)"
+        if self.trouble is None and not self._judged:
+            return "not one of the attacks could be judged: see what each needs"
+        return self.trouble
+
+    @property
+    def _judged(self) -> int:
+        return self.counted(Verdict.SAFE) + self.counted(Verdict.VULNERABLE)
+
     def exit_status(self, fail_on: Severity) -> int:
         """0 safe, 1 a finding at or above `fail_on`, 2 could not test."""
         if any(r.severity >= fail_on for r in self.findings):
             return 1
-        return 2 if self.trouble else 0
+        return 2 if self.hindrance else 0

@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import Protocol
 
 from jwt_guard.attacks import discovery, forge
-from jwt_guard.attacks.baseline import BAD_TOKEN, Baseline, Reader, Untestable, expired
+from jwt_guard.attacks.baseline import BAD_TOKEN, Baseline, Reader, Untestable, check_good, expired
 from jwt_guard.attacks.context import Context
 from jwt_guard.attacks.courier import Courier, LimitReached, Limits
 from jwt_guard.attacks.dpop import Prover
@@ -42,6 +42,13 @@ from jwt_guard.attacks.redact import shown_answer, shown_request
 from jwt_guard.attacks.targets import NetworkTarget, Target
 
 GONE = "the good token no longer passes"
+LOCKED_OUT = "locked out, revoked, or the target broke"
+GONE_BY = {
+    Outcome.THROTTLED: "the target limits the rate (429 or 503): lower --rate, or lift the limit",
+    Outcome.TIMED_OUT: "the target hangs, it does not answer in time",
+    Outcome.DROPPED: "the target has gone, it takes no connection",
+    Outcome.CRASHED: "the target broke, it answers with a server error",
+}
 RETRY_CONTROL = 1.0
 
 
@@ -116,7 +123,7 @@ class Runner:
         except (Untestable, LimitReached) as e:
             self._trouble = str(e)
         except KeyboardInterrupt:
-            self._interrupted, self._trouble = True, "interrupted: what was found so far follows"
+            self._interrupted, self._trouble = True, "what was found so far is reported"
         return Report(
             target=self._target.name,
             started=started.isoformat(timespec="seconds"),
@@ -146,8 +153,8 @@ class Runner:
         prover = self._prover()
         baseline = self._baseline(prover)
         self._reader = baseline.reader(self._plan.marker)
-        found = discovery.discover(self._plan, token, self._courier)
         try:
+            found = discovery.discover(self._plan, token, self._courier)
             context = Context(
                 plan=self._plan,
                 token=token,
@@ -190,6 +197,7 @@ class Runner:
             prover.heed(good)
             good = self._present(self._plan.token, prover)
         _explain_expiry(good, self._plan.token)
+        check_good(good, self._plan.marker)
         bad = self._present(BAD_TOKEN, prover)
         nothing = self._courier.send(self._plan.request)
         return Baseline(good=good, bad=bad, nothing=nothing)
@@ -218,12 +226,13 @@ class Runner:
             return _result(attack, Verdict.SKIPPED, f"needs {need.value}")
         since, sent = time.monotonic(), self._courier.sent
         played = self._play(attack, context)
-        alive = attack.turn > Turn.ANY or self._alive()
+        control = Outcome.ACCEPTED if attack.turn > Turn.ANY else self._control()
+        alive = control is Outcome.ACCEPTED
         result = _judged(attack, played, alive, time.monotonic() - since, self._courier.sent - sent)
         if not alive:
             self._results.append(result)
             self._observer.ends(result)
-            raise Untestable(self._gone(attack))
+            raise Untestable(self._gone(attack, control))
         return result
 
     def _play(self, attack: Attack, context: Context) -> _Played:
@@ -287,19 +296,23 @@ class Runner:
                 prover.heed(answer)
         return answers
 
-    def _alive(self) -> bool:
-        """Whether the good token still passes; asked twice, for a target that draws breath."""
-        prover = self._context.prover if self._context else None
-        if self._reader.read(self._present(self._plan.token, prover)) is Outcome.ACCEPTED:
-            return True
+    def _control(self) -> Outcome:
+        """How the good token fares now; asked twice, for a target that draws breath."""
+        outcome = self._good_again()
+        if outcome is Outcome.ACCEPTED:
+            return outcome
         self._courier.wait(RETRY_CONTROL)
-        return self._reader.read(self._present(self._plan.token, prover)) is Outcome.ACCEPTED
+        return self._good_again()
 
-    def _gone(self, attack: Attack) -> str:
+    def _good_again(self) -> Outcome:
+        prover = self._context.prover if self._context else None
+        return self._reader.read(self._present(self._plan.token, prover))
+
+    def _gone(self, attack: Attack, control: Outcome) -> str:
         context = self.prepare()
         if expired(context.token.payload) is not None:
             return f"{GONE}: it has expired, during {attack.id}; give one that lives longer"
-        return f"{GONE}, since {attack.id}: locked out, revoked, or the target broke"
+        return f"{GONE}, since {attack.id}: {GONE_BY.get(control, LOCKED_OUT)}"
 
 
 def _parsed(text: str) -> forge.Token:
@@ -344,7 +357,13 @@ def _judged(attack: Attack, played: _Played, alive: bool, seconds: float, reques
         evidence=evidence,
         seconds=seconds,
         requests=requests,
+        throttled=verdict is Verdict.INCONCLUSIVE and _throttled(played),
     )
+
+
+def _throttled(played: _Played) -> bool:
+    exchanges = (exchange for _, _, exchange, _ in played.rulings)
+    return any(e is not None and e.outcome is Outcome.THROTTLED for e in exchanges)
 
 
 _Weighed = list[tuple[str, Ruling, Exchange | None, Severity]]

@@ -81,7 +81,7 @@ class NetworkTarget(Closing):
 
     def __init__(self, url: str, *, verify: bool = True) -> None:
         parts = urlsplit(url)
-        self.name = url.partition("?")[0]
+        self.name = url.partition("?")[0].partition("#")[0]
         self.origin = f"{parts.scheme}://{parts.netloc}"
         self._client = httpx2.Client(
             verify=verify, trust_env=False, follow_redirects=False, limits=_LIMITS

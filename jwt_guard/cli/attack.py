@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import click
 from rich.console import Console
 
 from jwt_guard.attacks import (
+    Attack,
     Carrier,
     Limits,
     Listener,
@@ -120,7 +124,28 @@ def _all(*options: Callable[[F], F]) -> Callable[[F], F]:
 
 
 POST = RouteType("POST")
-FILE = click.Path(dir_okay=False, writable=True, path_type=Path)
+
+
+class ReportFile(click.Path):
+    """A file that can be written when the run is over, as far as can be told before it."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True)
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        """The path, in a folder that is there."""
+        path = Path(str(super().convert(value, param, ctx)))
+        if not os.access(path.parent, os.W_OK):
+            self.fail(f"no folder to write in: {path.parent}", param, ctx)
+        return path
+
+
+FILE = ReportFile()
 
 _request_options = _all(
     click.option(
@@ -302,19 +327,41 @@ def attack(ctx: click.Context, /, url: str, **options: Any) -> None:
     """
     _check_target(url, options["i_own_this_host"])
     plan = _plan(url, options)
-    try:
-        attacks = select(only=options["only"], skip=options["skip"])
-    except ValueError as e:
-        raise click.UsageError(str(e)) from None
+    attacks = _chosen(options)
     console = Console(stderr=True)
     with ExitStack() as stack:
+        stack.enter_context(_stopping_at_sigterm())
         target = stack.enter_context(NetworkTarget(url, verify=not options["insecure"]))
         listener = stack.enter_context(_listening(url, options))
         progress = stack.enter_context(Progress(console))
         runner = Runner(target, plan, limits=_limits(options), listener=listener, observer=progress)
         report = runner.run(attacks)
-    _put_out(report, options)
-    ctx.exit(report.exit_status(_severity(options["fail_on"])))
+    written = _put_out(report, options)
+    status = report.exit_status(_severity(options["fail_on"]))
+    ctx.exit(status if written else status or 2)
+
+
+def _chosen(options: dict[str, Any]) -> tuple[Attack, ...]:
+    try:
+        attacks = select(only=options["only"], skip=options["skip"])
+    except ValueError as e:
+        raise click.UsageError(str(e)) from None
+    if not attacks:
+        raise click.UsageError("--only and --skip leave no attack to run")
+    return attacks
+
+
+@contextmanager
+def _stopping_at_sigterm() -> Generator[None]:
+    """Let SIGTERM, by which build servers cancel, end the run as Ctrl-C does: with a report."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _severity(label: str) -> Severity:
@@ -322,14 +369,31 @@ def _severity(label: str) -> Severity:
 
 
 def _check_target(url: str, owned: str | None) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise click.BadParameter(f"{url!r} is no http or https URL", param_hint="URL")
+    parts = _split(url)
     if loopback(parts.hostname) or (owned or "").lower() == parts.hostname:
         return
     raise click.UsageError(
         f"{parts.hostname} is another machine. If it is yours: --i-own-this-host {parts.hostname}"
     )
+
+
+def _split(url: str) -> SplitResult:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise click.BadParameter("that is no http or https URL", param_hint="URL")
+    if "@" in parts.netloc:
+        text = "no user name or password in it: it would stand in the report (use --header)"
+        raise click.BadParameter(text, param_hint="URL")
+    return parts
+
+
+def _parts(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts._replace(fragment="")
 
 
 def _plan(url: str, options: dict[str, Any]) -> Plan:
@@ -343,7 +407,7 @@ def _plan(url: str, options: dict[str, Any]) -> Plan:
         carrier=Carrier(
             header=options["token_header"], scheme=options["scheme"], cookie=options["cookie"]
         ),
-        jwks=_public_keys(options["jwks"]),
+        jwks=_public_keys(options["jwks"], insecure=options["insecure"]),
         login=None if login is None else carrying(login, options["login_body"]),
         unsafe_route=unsafe,
         policies=frozenset(options["policies"]),
@@ -385,18 +449,19 @@ def _request(url: str, options: dict[str, Any]) -> Request:
     return carrying(request, options["body"])
 
 
-def _public_keys(place: str | None) -> str | None:
+def _public_keys(place: str | None, *, insecure: bool) -> str | None:
     """The text of a key set from a file, or from a URL that the user named himself."""
     if place is None:
         return None
     if not place.startswith(("http://", "https://")):
         return SecretText().convert(place, None, None)
-    with NetworkTarget(place) as source:
-        parts = urlsplit(place)
+    parts = _split(place)
+    with NetworkTarget(place, verify=not insecure) as source:
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         answer = source.send(Request(method="GET", target=path), timeout=10)
     if answer.status != 200:
-        raise click.BadParameter(f"{place} gave no key set", param_hint="--jwks")
+        why = answer.detail or f"it answers {answer.status}"
+        raise click.BadParameter(f"{place} gave no key set: {why}", param_hint="--jwks")
     return answer.text
 
 
@@ -439,12 +504,25 @@ def _address(place: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
-def _put_out(report: Report, options: dict[str, Any]) -> None:
+def _put_out(report: Report, options: dict[str, Any]) -> bool:
+    """Print the report and write the files asked for; whether all could be written."""
+    _print(report, options)
     writers = {"sarif": as_sarif, "junit": as_junit, "html": as_html}
-    for name, writer in writers.items():
-        path: Path | None = options[name]
-        if path is not None:
-            path.write_text(writer(report), "utf-8")
+    named = {name: options[name] for name in writers if options[name] is not None}
+    written = [_written(path, writers[name](report)) for name, path in named.items()]
+    return all(written)
+
+
+def _written(path: Path, text: str) -> bool:
+    try:
+        path.write_text(text, "utf-8")
+    except OSError as e:
+        click.echo(f"Error: cannot write {path}: {e.strerror}", err=True)
+        return False
+    return True
+
+
+def _print(report: Report, options: dict[str, Any]) -> None:
     if options["as_json_"]:
         click.echo(as_json(report))
     else:

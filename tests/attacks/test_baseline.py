@@ -211,6 +211,59 @@ def test_the_rate_is_bounded() -> None:
     assert report.seconds >= (report.requests - 1) / 50
 
 
+class Throttling(SoundServer):
+    """Answers 429 to bad tokens, or to all, once it has seen too many requests."""
+
+    spares_the_good = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def answer(self, call: Call) -> Reply:
+        """As ever, or 429."""
+        self.count += 1
+        found = super().answer(call)
+        spared = self.spares_the_good and found.status == 200
+        return found if self.count < 30 or spared else reply(429, {})
+
+
+def test_a_limited_rate_is_said_and_is_not_safe() -> None:
+    """Attacks that were answered 429 prove nothing, though the good token passes on."""
+    report = _report(Throttling())
+    assert report.trouble is None
+    assert report.hindrance is not None
+    assert "the target limits the rate" in report.hindrance
+    assert report.exit_status(Severity.CRITICAL) == 2
+
+
+def test_a_rate_limit_that_stops_the_good_token_is_named() -> None:
+    """It is no lock-out, and the remedy is another."""
+    server = Throttling()
+    server.spares_the_good = False
+    report = _report(server)
+    assert report.trouble is not None
+    assert "since A2: the target limits the rate" in report.trouble
+
+
+def test_a_bad_good_token_is_asked_once() -> None:
+    """Nothing more is sent to a target that refuses the good token."""
+    assert _report(SoundServer(), token=_foreign_token()).requests == 1
+
+
+def _foreign_token() -> str:
+    text = SoundServer().issue()
+    return text[:-8] + ("A" * 8 if text[-8:] != "A" * 8 else "B" * 8)
+
+
+def test_a_key_set_that_is_none_is_named() -> None:
+    """Keys that the owner names and that cannot be read must not turn into skipped attacks."""
+    for text in ("no keys", "{}", '{"keys": []}'):
+        report = _report(SoundServer(), jwks=text)
+        assert report.trouble is not None
+        assert "a given key cannot be used" in report.trouble
+
+
 def test_a_token_that_dies_on_the_way_ends_the_run() -> None:
     """What is refused afterwards would look safe; what was judged before stands."""
     server = LocksOut()

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -152,6 +155,10 @@ def test_names_that_only_look_like_this_machine(host: str) -> None:
         (("--signing-key", "/nonexistent"), "cannot read"),
         (("--callback", "nowhere"), "HOST:PORT"),
         (("--jwks", "/nonexistent"), "cannot read"),
+        (("--jwks", "http://127.0.0.1:9/jwks"), "gave no key set: ConnectError"),
+        (("--jwks", "http://127.0.0.1:x/jwks"), "no http or https URL"),
+        (("--html", "/nonexistent/report.html"), "no folder to write in: /nonexistent"),
+        (("--only", "A1", "--skip", "A"), "leave no attack to run"),
     ],
 )
 def test_wrong_use_gives_exit_status_2(options: tuple[str, str], words: str) -> None:
@@ -159,6 +166,64 @@ def test_wrong_use_gives_exit_status_2(options: tuple[str, str], words: str) -> 
     result = _attack("http://127.0.0.1:9/me", "--token", SoundServer().issue(), *options)
     assert result.exit_code == 2
     assert words in result.output
+
+
+@pytest.mark.parametrize("url", ["http://[::1/me", "http://127.0.0.1:99999/me", "nowhere"])
+def test_what_is_no_url_gives_exit_status_2(url: str) -> None:
+    """A mistyped URL is wrong use, not a finding."""
+    result = _attack(url, "--token", SoundServer().issue())
+    assert result.exit_code == 2
+    assert "no http or https URL" in result.output
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated() -> None:
+    """A report would show it."""
+    result = _attack("http://ada:hunter2@127.0.0.1:9/me", "--token", SoundServer().issue())
+    assert result.exit_code == 2
+    assert "no user name or password" in result.output
+    assert "hunter2" not in result.output
+
+
+def test_a_report_that_cannot_be_written_loses_no_other(tmp_path: Path) -> None:
+    """The findings are printed, the other file is there, and the failure is named."""
+    server, page = SoundServer(), tmp_path / "report.html"
+    options = ("--token", server.issue(), "--only", "A1", "--sarif", "/dev/full")
+    with _serving(server) as url:
+        result = _attack(f"{url}/me", *options, "--html", str(page))
+    assert result.exit_code == 2
+    assert "cannot write /dev/full: No space left on device" in result.output
+    assert "1 attacks: 1 safe" in result.output
+    assert "<!doctype html>" in page.read_text()
+
+
+def test_what_cannot_be_judged_is_not_safe() -> None:
+    """A run of which nothing was judged gives exit status 2, not 0."""
+    server = SoundServer()
+    with _serving(server) as url:
+        result = _attack(f"{url}/me", "--token", server.issue(), "--only", "D9", "--only", "C9")
+    assert result.exit_code == 2
+    assert "Could not test: not one of the attacks could be judged" in result.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_and_not_the_report(tmp_path: Path, number: int) -> None:
+    """Control-C and a build server's cancelling: what was found so far is reported."""
+    server, page = NoneAccepted(), tmp_path / "report.html"
+    command = [sys.executable, "-c", "from jwt_guard.cli import main; main()", "attack"]
+    command += ["--token", server.issue()]
+    command += ["--rate", "20", "--no-callback", "--html", str(page)]
+    with (
+        _serving(server) as url,
+        subprocess.Popen([*command, f"{url}/me"], stdout=subprocess.PIPE, text=True) as run,
+    ):
+        while server.seen < 60 and run.poll() is None:
+            time.sleep(0.05)
+        run.send_signal(number)
+        printed, _ = run.communicate(timeout=20)
+    assert run.returncode == 1
+    assert "Interrupted: what was found so far is reported" in printed
+    assert "CRITICAL A6" in printed
+    assert "Interrupted." in page.read_text()
 
 
 def test_an_unreachable_target_gives_exit_status_2() -> None:

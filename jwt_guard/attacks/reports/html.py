@@ -45,10 +45,10 @@ def _head(report: Report) -> str:
 
 
 def _trouble(report: Report) -> str:
-    if report.trouble is None:
+    if report.hindrance is None:
         return ""
     name = "Interrupted" if report.interrupted else "Could not test"
-    return f"<p class=trouble><b>{name}.</b> {escape(report.trouble)}</p>\n"
+    return f"<p class=trouble><b>{name}.</b> {escape(report.hindrance)}</p>\n"
 
 
 def _findings(report: Report) -> str:

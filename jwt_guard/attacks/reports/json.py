@@ -20,7 +20,7 @@ def document(report: Report) -> dict[str, object]:
         "seconds": round(report.seconds, 3),
         "requests": report.requests,
         "version": report.version,
-        "trouble": report.trouble,
+        "trouble": report.hindrance,
         "interrupted": report.interrupted,
         "counts": {verdict.value: report.counted(verdict) for verdict in Verdict},
         "results": [_result(result) for result in report.results],

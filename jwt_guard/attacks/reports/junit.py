@@ -17,10 +17,10 @@ def as_junit(report: Report) -> str:
     root = ET.Element("testsuites", name="jwt-guard attack", time=f"{report.seconds:.3f}")
     for group, results in groupby(report.results, key=lambda result: result.attack.group):
         _suite(root, group, tuple(results))
-    if report.trouble is not None:
+    if report.hindrance is not None:
         suite = ET.SubElement(root, "testsuite", name="run", tests="1", errors="1")
         case = ET.SubElement(suite, "testcase", name="the target can be tested", classname="run")
-        ET.SubElement(case, "error", message=_clean(report.trouble))
+        ET.SubElement(case, "error", message=_clean(report.hindrance))
     ET.indent(root)
     return ET.tostring(root, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -81,10 +81,10 @@ def _uri(target: str) -> str:
 
 def _invocation(report: Report) -> dict[str, object]:
     invocation: dict[str, object] = {
-        "executionSuccessful": report.trouble is None,
+        "executionSuccessful": report.hindrance is None,
         "startTimeUtc": report.started.replace("+00:00", "Z"),
     }
-    if report.trouble is not None:
-        notice = {"level": "error", "message": {"text": report.trouble}}
+    if report.hindrance is not None:
+        notice = {"level": "error", "message": {"text": report.hindrance}}
         invocation["toolExecutionNotifications"] = [notice]
     return invocation

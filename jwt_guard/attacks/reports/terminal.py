@@ -124,9 +124,9 @@ def _print_open(report: Report, console: Console) -> None:
 
 
 def _print_sums(report: Report, console: Console) -> None:
-    if report.trouble is not None:
+    if report.hindrance is not None:
         name = "Interrupted" if report.interrupted else "Could not test"
-        console.print(f"[bold red]{name}[/]: {escape(report.trouble)}")
+        console.print(f"[bold red]{name}[/]: {escape(report.hindrance)}")
     sums = ", ".join(f"{report.counted(v)} {v}" for v in Verdict)
     console.print(
         f"{escape(report.target)}: {len(report.results)} attacks: {sums} "

@@ -57,14 +57,14 @@ class WithSecret(HmacServer):
         return HmacSigner(key=self.secret.encode(), kid=self.kid)
 
 
-@found_by("C1")
+@found_by("C1", "C5")
 class GuessableSecret(WithSecret):
     """A secret that people think of."""
 
     secret = "Secret2026"
 
 
-@found_by("C1", "C4")
+@found_by("C1", "C4", "C5")
 class CommonSecret(WithSecret):
     """The most common secret."""
 
@@ -105,6 +105,13 @@ class DevelopmentSecret(SoundServer):
         return super().genuine(header, key, message, signature)
 
 
+@found_by("C5")
+class ShortSecret(WithSecret):
+    """A random secret, but of 16 bytes."""
+
+    secret = "q8Zr1vX0sK3mT7eB"
+
+
 @found_by("C6")
 class ShortRsaKey(RsaServer):
     """Publishes a key of 1024 bits beside the good one."""
@@ -124,6 +131,15 @@ class SecretPublished(SoundServer):
         """One too many."""
         secret = {"kty": "oct", "k": b64(STRONG.encode()), "kid": "internal"}
         return {"keys": [*self.published(), secret]}
+
+
+@found_by("C7")
+class OnlySecretPublished(HmacServer):
+    """Publishes its HMAC secret, and nothing beside it."""
+
+    def jwks(self) -> dict[str, object]:
+        """The secret that everything rests on."""
+        return {"keys": [{"kty": "oct", "k": b64(STRONG.encode()), "kid": self.kid}]}
 
 
 @found_by("C8")

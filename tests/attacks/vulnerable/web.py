@@ -65,7 +65,9 @@ def reply(status: int, document: object, **headers: str) -> Reply:
 
 
 class Web:
-    """An ASGI application that hands every HTTP request to `answer`."""
+    """An ASGI application that hands every HTTP request to `answer`; `seen` counts them."""
+
+    seen = 0
 
     async def __call__(
         self,
@@ -76,6 +78,7 @@ class Web:
         """Serve one request; lifespan and WebSocket are not spoken."""
         if scope["type"] != "http":
             raise RuntimeError("HTTP only")
+        self.seen += 1
         await self.serve(_call(scope, await receive()), send)
 
     async def serve(self, call: Call, send: Callable[[Message], Awaitable[None]]) -> None:
