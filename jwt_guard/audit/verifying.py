@@ -249,8 +249,10 @@ class _Walk:
         if not self._met:
             self._problem("the link that was noted elsewhere is not in this chain")
         if head is None:
-            if report.records:
-                self._problem("there is no head, so records may be missing at the end")
+            missing = (
+                "records may be missing at the end" if report.records else "all may be missing"
+            )
+            self._problem(f"there is no head, so {missing}")
         elif not self._seals.approve(head):
             self._problem("the head's signature is not by a trusted key")
         else:

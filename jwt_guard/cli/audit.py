@@ -300,7 +300,7 @@ def verify(log: _Log, as_json_: bool, public_key: Path | None, expect: str | Non
 
     Exit status: 0 when all is as it was written, 1 when not.
     """
-    seals = Seals.read(public_key or log.public_keys)
+    seals = _seals(public_key or log.public_keys)
     began = time.perf_counter()
     report = log.verified(seals, _expected(expect))
     took = time.perf_counter() - began
@@ -335,6 +335,13 @@ def _report(report: Report) -> dict[str, Any]:
 
 def _place(place: Place) -> dict[str, Any]:
     return {"part": place.part, "line": place.line, "message": place.message}
+
+
+def _seals(file: Path) -> Seals:
+    try:
+        return Seals.read(file)
+    except UnusableSealKey as error:
+        raise _bad(f"cannot verify without the log's public keys (--public-key): {error}") from None
 
 
 def _readable(report: Report, took: float) -> str:

@@ -126,6 +126,15 @@ def test_a_log_without_its_head_is_no_proof(log: Path) -> None:
     assert "no head" in verified(log).problems[0].message
 
 
+def test_a_log_that_is_gone_with_its_head_is_no_proof(log: Path) -> None:
+    """An empty log must not verify, or whoever deletes everything would pass."""
+    for part in LogFolder(log).parts():
+        part.unlink()
+    LogFolder(log).head.unlink()
+    (problem,) = verified(log).problems
+    assert "there is no head, so all may be missing" in problem.message
+
+
 def test_a_head_of_earlier_is_found_by_a_link_noted_elsewhere(tmp_path: Path) -> None:
     """The one thing that nothing beside the log can prove needs a note kept apart."""
     log = tmp_path / "audit.jsonl"

@@ -171,6 +171,14 @@ def test_verify_with_the_auditors_own_key(config: Path, tmp_path: Path) -> None:
     assert audit(config, "verify", "--public-key", str(tmp_path / "other.json")).exit_code == 1
 
 
+def test_without_public_keys_nothing_is_verified(config: Path) -> None:
+    """It says what is missing and how to name it, and the status is not that of a good log."""
+    LogFolder(config.parent / "audit.jsonl").public_keys.unlink()
+    missing = audit(config, "verify")
+    assert missing.exit_code == 1
+    assert "cannot verify without the log's public keys (--public-key)" in missing.output
+
+
 def test_forget_makes_a_person_unknown_and_the_log_still_verifies(config: Path) -> None:
     """Once; afterwards nobody of that name is known."""
     assert audit(config, "forget", "ada").exit_code == 0
