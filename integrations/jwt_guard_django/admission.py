@@ -1,27 +1,28 @@
 """Who sent a request, and whether it may proceed."""
 
-from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
+import msgspec
 from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
 from jwt_guard.errors import Refusal
-from jwt_guard.flow import Flow
-from jwt_guard.guard import Guard, Outcome
+from jwt_guard.flow import Flow, arun, run
+from jwt_guard.guard import Outcome
 from jwt_guard.http import Reply, WsgiView
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
-from jwt_guard_django.csrf import checked, exempt
+from jwt_guard_django.csrf import exempt, identified
 from jwt_guard_django.guards import UserOf, get_guard, guards, user_of
 from jwt_guard_django.users import TokenUser
 
 __all__ = [
     "DjangoView",
     "Memo",
+    "aadmit",
     "admit",
     "current_principal",
     "identify",
@@ -34,23 +35,24 @@ __all__ = [
 _MEMO = "_jwt_guard"
 
 
-@dataclass(slots=True)
-class Memo:
-    """What is known about one request.
+class Memo(msgspec.Struct):
+    """What is known about one request, and kept on it.
+
+    It does not lead back to the request: Django frees those at once, without the collector.
 
     Attributes:
-        view: the request as the core sees it, before Django has matched a route.
         outcomes: what the guards found, by name.
         asked: the guard that was asked last.
         judged: whether the view that it is for was known and has been asked about.
         is_open: whether that view is marked as public.
+        private: whether the answer is for a verified caller, and so for no cache.
     """
 
-    view: "DjangoView"
-    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    outcomes: dict[str, Outcome] = {}
     asked: str | None = None
     judged: bool = False
     is_open: bool = False
+    private: bool = False
 
 
 class DjangoView(WsgiView):
@@ -81,42 +83,94 @@ def memo_of(request: HttpRequest) -> Memo:
         RuntimeError: it did not come through the middleware.
     """
     try:
-        return cast(Memo, getattr(request, _MEMO))
+        memo: Memo = getattr(request, _MEMO)
     except AttributeError:
         raise RuntimeError(
             "no guard has seen this request: add jwt_guard_django.JWTGuardMiddleware to MIDDLEWARE"
         ) from None
+    return memo
 
 
-def identify(request: HttpRequest) -> Flow[None]:
-    """Ask the guards who sent a request, until one knows, and put the caller into it."""
-    memo = Memo(DjangoView(request))
+def identify(request: HttpRequest) -> Flow[None] | None:
+    """Ask the guards who sent a request, until one knows, and put the caller into it.
+
+    Returns:
+        The flow that does so, where something has to be looked up first.
+    """
+    memo = Memo()
     setattr(request, _MEMO, memo)
-    for name, guard in guards().items():
-        memo.outcomes[name] = outcome = yield from _identified(guard, request, memo.view)
+    return _identify(request, memo)
+
+
+def _identify(request: HttpRequest, memo: Memo) -> Flow[None] | None:
+    for name in guards():
+        pending = _ask(name, request, memo)
+        if pending is not None:
+            return _identify_later(request, memo, pending)
+        outcome = memo.outcomes[name]
         if outcome.principal is not None:
             exempt(request, outcome)
             break
     default = memo.outcomes.get("default")
     _welcome(request, default.principal if default else None)
+    return None
 
 
-def admit(request: HttpRequest, rule: Rule) -> Flow[Principal | None]:
-    """Let a request proceed, with its caller in it.
+def _identify_later(request: HttpRequest, memo: Memo, pending: Flow[None]) -> Flow[None]:
+    yield from pending
+    yield from _identify(request, memo) or ()
+
+
+def admit(request: HttpRequest, rule: Rule) -> Principal | None:
+    """Let a request proceed, with its caller in it. May block.
 
     Raises:
         Refusal: it may not.
         RuntimeError: it did not come through the middleware, or there is no such guard.
     """
     memo = memo_of(request)
-    guard = get_guard(rule.guard)
-    view = DjangoView(request)
+    pending = _ask(rule.guard, request, memo)
+    if pending is not None:
+        run(pending)
+    return _permit(request, rule, memo)
+
+
+async def aadmit(request: HttpRequest, rule: Rule) -> Principal | None:
+    """As `admit`, on the running event loop."""
+    memo = memo_of(request)
+    pending = _ask(rule.guard, request, memo)
+    if pending is not None:
+        await arun(pending)
+    return _permit(request, rule, memo)
+
+
+def _ask(name: str, request: HttpRequest, memo: Memo) -> Flow[None] | None:
+    """Have a guard's outcome in the memo; the flow to it, where something is to be looked up."""
+    if name in memo.outcomes:
+        return None
+    found = identified(get_guard(name), request, DjangoView(request))
+    if not isinstance(found, Outcome):
+        return _note_later(name, found, memo)
+    _note(name, found, memo)
+    return None
+
+
+def _note_later(name: str, flow: Flow[Outcome], memo: Memo) -> Flow[None]:
+    outcome = yield from flow
+    _note(name, outcome, memo)
+
+
+def _note(name: str, outcome: Outcome, memo: Memo) -> None:
+    memo.outcomes[name] = outcome
+    if outcome.principal is not None and get_guard(name).config.routes.no_store:
+        memo.private = True
+
+
+def _permit(request: HttpRequest, rule: Rule, memo: Memo) -> Principal | None:
     memo.asked = rule.guard
-    if rule.guard not in memo.outcomes:
-        memo.outcomes[rule.guard] = yield from _identified(guard, request, view)
-    principal = guard.permit(
+    principal = get_guard(rule.guard).permit(
         memo.outcomes[rule.guard],
-        view,
+        DjangoView(request),
         rule.requirement,
         optional=rule.optional,
         bad_token=rule.bad_token,
@@ -133,16 +187,9 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 
 def keep_private(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
-    if not response.has_header("Cache-Control") and _is_private(memo_of(request)):
-        response["Cache-Control"] = "no-store"
+    if memo_of(request).private:
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
-
-
-def _is_private(memo: Memo) -> bool:
-    for name, outcome in memo.outcomes.items():
-        if outcome.principal is not None and get_guard(name).config.routes.no_store:
-            return True
-    return False
 
 
 def response_of(reply: Reply, request: HttpRequest) -> HttpResponse:
@@ -168,13 +215,8 @@ def current_principal(request: Any) -> Principal | None:
     """
     plain = getattr(request, "_request", request)
     memo_of(plain)
-    return cast(Principal | None, plain.principal)
-
-
-def _identified(guard: Guard, request: HttpRequest, view: DjangoView) -> Flow[Outcome]:
-    outcome = yield from guard.identify(view, own_csrf=True)
-    checked_outcome = yield from checked(guard, outcome, request, view)
-    return checked_outcome
+    principal: Principal | None = plain.principal
+    return principal
 
 
 def _welcome(request: Any, principal: Principal | None) -> None:

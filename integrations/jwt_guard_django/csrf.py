@@ -11,7 +11,7 @@ from jwt_guard.flow import Flow
 from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import RequestView
 
-__all__ = ["checked", "exempt"]
+__all__ = ["exempt", "identified"]
 
 
 class _Check(CsrfViewMiddleware):
@@ -21,14 +21,23 @@ class _Check(CsrfViewMiddleware):
         return reason
 
 
-def checked(
-    guard: Guard, outcome: Outcome, request: HttpRequest, view: RequestView
+def identified(guard: Guard, request: HttpRequest, view: RequestView) -> Outcome | Flow[Outcome]:
+    """As `Guard.identified`, with Django's token as the proof where the guard saw none."""
+    found = guard.identified(view, own_csrf=True)
+    if isinstance(found, Outcome) and found.proof is not Proof.MISSING:
+        return found
+    return _checked(guard, found, request, view)
+
+
+def _checked(
+    guard: Guard, found: Outcome | Flow[Outcome], request: HttpRequest, view: RequestView
 ) -> Flow[Outcome]:
-    """The outcome, with Django's token as the proof where the guard saw none.
+    """The outcome, unless even Django's token is missing.
 
     Asked here rather than left to the project's middleware, which may be missing, or the view
     exempt from it.
     """
+    outcome = found if isinstance(found, Outcome) else (yield from found)
     if outcome.proof is not Proof.MISSING or _bears_djangos_token(request):
         return outcome
     refusal = Refusal(Reason.CSRF_FAILED)

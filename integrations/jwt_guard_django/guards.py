@@ -6,6 +6,7 @@ JWT_GUARD_USER = "project.users.user_of"    # from a principal to a user of Djan
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from threading import Lock
 from typing import Any, cast
 
@@ -17,10 +18,12 @@ from django.utils.module_loading import import_string
 from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.guard import Guard
+from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
+from jwt_guard.routes import PathList
 from jwt_guard.stores.protocol import UnusableStore
 
-__all__ = ["UserOf", "get_guard", "guards", "user_of"]
+__all__ = ["UserOf", "default_rules", "get_guard", "guards", "user_of"]
 
 UserOf = Callable[[Principal], Any]
 """From a verified caller to a user of Django; None where there is no such user."""
@@ -54,6 +57,20 @@ def get_guard(name: str = "default") -> Guard:
     if found is None:
         raise RuntimeError(f"the settings have no guard {name!r}: see JWT_GUARD and JWT_GUARDS")
     return found
+
+
+@cache
+def default_rules() -> tuple[tuple[Rule, PathList], ...]:
+    """What guards ask of each view that says nothing itself, except on these paths.
+
+    Raises:
+        ConfigurationError: as `guards`.
+    """
+    return tuple(
+        (Rule(guard=name), guard.public_paths)
+        for name, guard in guards().items()
+        if guard.config.routes.protect == "all"
+    )
 
 
 def user_of() -> UserOf | None:
@@ -118,5 +135,6 @@ def _at(place: str, problem: Problem) -> Problem:
 def _forget(setting: str, **kwargs: Any) -> None:
     if setting in {"JWT_GUARD", "JWT_GUARDS"}:
         _made.clear()
+        default_rules.cache_clear()
     if setting == "JWT_GUARD_USER":
         _hooks.clear()

@@ -9,11 +9,10 @@ from django.http import HttpRequest
 from django.utils.decorators import method_decorator
 
 from jwt_guard.errors import Refusal
-from jwt_guard.flow import arun, run
 from jwt_guard.guard import BadToken
 from jwt_guard.marks import Mark, Rule, marks_on, public, put_rule
 from jwt_guard.requirements import Requirement
-from jwt_guard_django.admission import admit, refused
+from jwt_guard_django.admission import aadmit, admit, refused
 
 __all__ = ["marks_of", "require"]
 
@@ -70,7 +69,7 @@ def _guarded_sync(view: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
     def guarded(*args: Any, **kwargs: Any) -> Any:
         request = _request_of(args)
         try:
-            run(admit(request, rule))
+            admit(request, rule)
         except Refusal as refusal:
             return refused(request, refusal)
         return view(*args, **kwargs)
@@ -83,7 +82,7 @@ def _guarded_async(view: Callable[..., Any], rule: Rule) -> Callable[..., Any]:
     async def guarded(*args: Any, **kwargs: Any) -> Any:
         request = _request_of(args)
         try:
-            await arun(admit(request, rule))
+            await aadmit(request, rule)
         except Refusal as refusal:
             return refused(request, refusal)
         return await view(*args, **kwargs)

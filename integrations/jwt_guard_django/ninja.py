@@ -3,11 +3,10 @@
 from django.http import HttpRequest
 from ninja.security.http import HttpAuthBase
 
-from jwt_guard.flow import arun, run
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Requirement
-from jwt_guard_django.admission import admit
+from jwt_guard_django.admission import aadmit, admit
 
 __all__ = ["AsyncJWTAuth", "JWTAuth"]
 
@@ -35,7 +34,7 @@ class JWTAuth(_Scheme):
         Raises:
             Refusal: the caller may not; the middleware answers.
         """
-        return run(admit(request, self._rule))
+        return admit(request, self._rule)
 
 
 class AsyncJWTAuth(_Scheme):
@@ -43,4 +42,4 @@ class AsyncJWTAuth(_Scheme):
 
     async def __call__(self, request: HttpRequest) -> Principal | None:
         """See `JWTAuth`."""
-        return await arun(admit(request, self._rule))
+        return await aadmit(request, self._rule)

@@ -12,7 +12,6 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from jwt_guard.errors import Reason, Refusal
-from jwt_guard.flow import run
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
 from jwt_guard.requirements import Requirement
@@ -42,7 +41,7 @@ class JWTAuthentication(BaseAuthentication):
         if memo_of(plain).is_open:
             principal = current_principal(plain)
         else:
-            principal = run(admit(plain, Rule(guard=self.guard, optional=True)))
+            principal = admit(plain, Rule(guard=self.guard, optional=True))
         return None if principal is None else (plain.user, principal)
 
     def authenticate_header(self, request: Request) -> str:
@@ -62,7 +61,7 @@ class _Required(BasePermission):
         Raises:
             Refusal: the caller may not; the middleware answers.
         """
-        run(admit(request._request, self.rule))
+        admit(request._request, self.rule)
         return True
 
 
