@@ -12,6 +12,7 @@ from jwt_guard.audit.chain import Encoded
 from jwt_guard.audit.queue import Ticket
 from jwt_guard.audit.shown import own_record
 from jwt_guard.audit.sinks import Encoder, Sink, SinkFailed
+from jwt_guard.audit.threads import started
 
 __all__ = ["Lane"]
 
@@ -33,6 +34,8 @@ class Marker(Protocol):
 
 class Lane:
     """Carries records to one sink, so that a slow or dead one does not hold up the others.
+
+    Until it is started, and where it cannot be, records wait; `close` then writes them itself.
 
     Args:
         sink: where the records go.
@@ -74,16 +77,22 @@ class Lane:
         """How many records wait."""
         return len(self._records)
 
+    def start(self) -> bool:
+        """Begin to write. False where no thread can be started; it may be tried again."""
+        if self._thread is None:
+            self._thread = started(self._work, f"jwt_guard audit {self.sink.name}")
+        return self._thread is not None
+
     def put(self, records: Sequence[Encoded], tickets: Sequence[Ticket]) -> None:
         """Take records; waits for room unless it may drop them."""
         with self._changed:
-            if len(self._records) >= self._capacity and self._lossy:
+            if self._is_full() and self._lossy:
                 self._gap += len(records)
                 self.dropped += len(records)
                 for ticket in tickets:
                     ticket.acknowledge()
                 return
-            while len(self._records) >= self._capacity and not self._closing:
+            while self._is_full() and self._thread is not None and not self._closing:
                 self._changed.wait(0.1)
             self._records.extend(records)
             self._taken += len(records)
@@ -92,35 +101,43 @@ class Lane:
             self._changed.notify_all()
         for ticket in safe:
             ticket.acknowledge()
-        if self._thread is None:
-            self._start()
 
     def close(self, patience: float) -> None:
-        """Write what waits, for at most so many seconds, and let the sink go."""
+        """Write what waits, for at most so many seconds, and let the sink go.
+
+        Without a thread, no batch is begun after that time; one that is under way cannot be left.
+        """
+        deadline = time.monotonic() + patience
         with self._changed:
             self._closing = True
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(patience)
+        else:
+            self._work(deadline)
+        if self._records:
+            _log.error("audit sink %s: %d records are lost", self.sink.name, len(self._records))
         self.sink.close()
 
-    def _start(self) -> None:
-        name = f"jwt_guard audit {self.sink.name}"
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+    def _is_full(self) -> bool:
+        return len(self._records) >= self._capacity
 
-    def _work(self) -> None:
-        while batch := self._next():
+    def _work(self, deadline: float = float("inf")) -> None:
+        while (batch := self._next()) and time.monotonic() < deadline:
             if not self._written(batch):
                 return
-            with self._changed:
-                for _ in batch:
-                    self._records.popleft()
-                self.written += len(batch)
-                safe = self._safe_tickets()
-                self._changed.notify_all()
-            for ticket in safe:
-                ticket.acknowledge()
+            self._settle(len(batch))
+
+    def _settle(self, count: int) -> None:
+        """So many records, the oldest, are in the sink."""
+        with self._changed:
+            for _ in range(count):
+                self._records.popleft()
+            self.written += count
+            safe = self._safe_tickets()
+            self._changed.notify_all()
+        for ticket in safe:
+            ticket.acknowledge()
 
     def _next(self) -> list[Encoded]:
         """The oldest records, still in the backlog; empty when it is time to end."""
@@ -150,7 +167,6 @@ class Lane:
                 self._succeeded(gap)
                 return True
             if self._wait(delay):
-                _log.error("audit sink %s: %d records are lost", self.sink.name, len(self._records))
                 return False
             delay = min(2 * delay, _LONGEST_DELAY)
 

@@ -86,7 +86,7 @@ class AuditTrail:
         self._sampling = Each() if self._rules.strict or sampling is None else sampling
         self._clock = clock
         self._writer: Writer | None = None
-        self._closed = False
+        self._running = False
         self.lanes: list[Lane] = []
         self.queue = FactQueue(self._rules)
         self._add_gauges()
@@ -147,7 +147,7 @@ class AuditTrail:
 
     def close(self, patience: float = 5.0) -> None:
         """Write what waits, for at most so many seconds, and end the threads."""
-        self._closed = True
+        self._running = True  # begins no more
         writer, self._writer = self._writer, None
         if writer is not None:
             self._ending.detach()
@@ -157,7 +157,7 @@ class AuditTrail:
         return self.trace() if self.trace is not None else None
 
     def _put(self, fact: Fact) -> Pending:
-        if self._writer is None:
+        if not self._running:
             self._start()
         return self.queue.put(fact)
 
@@ -188,26 +188,30 @@ class AuditTrail:
         return {(("sink", lane.sink.name),): float(getattr(lane, name)) for lane in self.lanes}
 
     def _start(self) -> None:
+        """Begin to write; where no thread can be had, the next event tries again."""
         with _starting:
-            if self._writer is not None or self._closed:
+            if self._running:
                 return
-            rules = self._rules
-            self.lanes = [
-                Lane(
-                    sink,
-                    self._encoders[sink.format],
-                    capacity=rules.size,
-                    lossy=rules.lossy,
-                    failing=self.queue.mark,
-                )
-                for sink in self.sinks
-            ]
-            writer = Writer(self.queue, self._shower, self.lanes, self._sampling, self.watchers)
-            for occurrence in self.opening:
-                self.queue.force(facts.of_occurrence(self._clock(), occurrence))
-            writer.start()
-            self._ending = weakref.finalize(self, writer.close, _LAST_PATIENCE)
-            self._writer = writer
+            if self._writer is None:
+                self._writer = self._new_writer()
+                self._ending = weakref.finalize(self, self._writer.close, _LAST_PATIENCE)
+            self._running = self._writer.start()
+
+    def _new_writer(self) -> Writer:
+        rules = self._rules
+        self.lanes = [
+            Lane(
+                sink,
+                self._encoders[sink.format],
+                capacity=rules.size,
+                lossy=rules.lossy,
+                failing=self.queue.mark,
+            )
+            for sink in self.sinks
+        ]
+        for occurrence in self.opening:
+            self.queue.force(facts.of_occurrence(self._clock(), occurrence))
+        return Writer(self.queue, self._shower, self.lanes, self._sampling, self.watchers)
 
     def after_fork(self) -> None:
         """The parent's threads are not here, and what it had queued, it will write."""
@@ -215,6 +219,7 @@ class AuditTrail:
         if self._writer is not None:
             self._ending.detach()
             self._writer = None
+            self._running = False
 
 
 def _reset_all() -> None:

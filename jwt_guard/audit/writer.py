@@ -12,6 +12,7 @@ from jwt_guard.audit.privacy import SubjectKeysUnavailable
 from jwt_guard.audit.queue import FactQueue, Item, Ticket
 from jwt_guard.audit.sampling import Sampling
 from jwt_guard.audit.shown import Shower, Shown, own_record
+from jwt_guard.audit.threads import started
 
 __all__ = ["Watcher", "Writer"]
 
@@ -56,19 +57,27 @@ class Writer:
         self._sampling = sampling
         self._watchers = watchers
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="jwt_guard audit", daemon=True)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
-        """Begin to write."""
-        self._thread.start()
+    def start(self) -> bool:
+        """Begin to write. False where a thread is missing; it may be tried again.
+
+        Until then facts wait in the queue, or records in their lane; `close` writes them.
+        """
+        if self._thread is None:
+            self._thread = started(self._work, "jwt_guard audit")
+        running = [lane.start() for lane in self._lanes]
+        return self._thread is not None and all(running)
 
     def close(self, patience: float) -> None:
         """Write what waits, for at most so many seconds, and let the sinks go."""
         deadline = time.monotonic() + patience
         self._closing.set()
         self._queue.force(None)
-        if self._thread.is_alive():
+        if self._thread is not None:
             self._thread.join(patience)
+        else:
+            self._work()
         for lane in self._lanes:
             lane.close(max(0.1, deadline - time.monotonic()))
 
