@@ -60,14 +60,14 @@ def get_guard(name: str = "default") -> Guard:
 
 
 @cache
-def default_rules() -> tuple[tuple[Rule, PathList], ...]:
-    """What guards ask of each view that says nothing itself, except on these paths.
+def default_rules() -> tuple[tuple[Rule, PathList | None], ...]:
+    """What guards ask of each view that says nothing itself, except on these paths, if any.
 
     Raises:
         ConfigurationError: as `guards`.
     """
     return tuple(
-        (Rule(guard=name), guard.public_paths)
+        (Rule(guard=name), guard.public_paths or None)
         for name, guard in guards().items()
         if guard.config.routes.protect == "all"
     )

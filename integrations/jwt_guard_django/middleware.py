@@ -118,11 +118,13 @@ def _rules(request: HttpRequest, view: Any) -> list[Rule]:
 
 
 def _default_rules(request: HttpRequest) -> list[Rule]:
-    return [rule for rule, open_paths in default_rules() if not _is_among(open_paths, request)]
+    return [
+        rule
+        for rule, open_paths in default_rules()
+        if open_paths is None or not _is_among(open_paths, request)
+    ]
 
 
 def _is_among(paths: PathList, request: HttpRequest) -> bool:
-    if not paths:
-        return False
     view = DjangoView(request)
     return paths.covers(view.path, view.mount)

@@ -5,6 +5,7 @@ REST_FRAMEWORK = {
 }
 """
 
+from functools import cache
 from typing import Any, ClassVar
 
 from rest_framework.authentication import BaseAuthentication
@@ -41,13 +42,18 @@ class JWTAuthentication(BaseAuthentication):
         if memo_of(plain).is_open:
             principal = current_principal(plain)
         else:
-            principal = admit(plain, Rule(guard=self.guard, optional=True))
+            principal = admit(plain, _optional(self.guard))
         return None if principal is None else (plain.user, principal)
 
     def authenticate_header(self, request: Request) -> str:
         """The challenge, without which the framework would answer 403 instead of 401."""
         reply = get_guard(self.guard).reply(Refusal(Reason.TOKEN_MISSING))
         return dict(reply.headers)["WWW-Authenticate"]
+
+
+@cache
+def _optional(guard: str) -> Rule:
+    return Rule(guard=guard, optional=True)
 
 
 class _Required(BasePermission):
