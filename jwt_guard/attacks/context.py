@@ -195,7 +195,9 @@ PRESENT: dict[Need, Callable[[Context], bool]] = {
         and (c.plan.second_token is not None or None not in (c.signer, c.role_claim))
     ),
     Need.TENANT_ROUTE: lambda c: c.plan.tenant_route is not None,
-    Need.STREAM_ROUTE: lambda c: None not in (c.plan.stream_route, c.signer),
+    Need.STREAM_ROUTE: lambda c: (
+        bool(c.plan.streams) and (c.signer is not None or None not in (c.plan.login, c.plan.logout))
+    ),
     Need.DPOP_KEY: lambda c: c.proves_possession,
     Need.DPOP_SIGNING_KEY: lambda c: c.proves_possession and c.signer is not None,
     Need.BOUND_TOKEN: lambda c: c.proves_possession or c.bound_to("x5t#S256"),
@@ -206,7 +208,8 @@ PRESENT: dict[Need, Callable[[Context], bool]] = {
         "device-bound" in c.plan.policies and None not in (c.plan.login, c.plan.refresh)
     ),
     Need.ACCOUNT_CHANGE: lambda c: None not in (c.plan.login, c.plan.disable),
-    Need.PROVIDER: _never,
+    Need.PROVIDER: lambda c: c.plan.provider,
+    Need.COLD_START: _never,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from jwt_guard.attacks.model import Answer, Request
@@ -24,6 +25,15 @@ class Limits:
     timeout: float = 10.0
     seconds: float = 600.0
     requests: int = 5000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timed:
+    """A request that goes out after so many seconds, and its own time-out in seconds."""
+
+    request: Request
+    delay: float
+    timeout: float | None
 
 
 class LimitReached(Exception):
@@ -51,6 +61,7 @@ class Courier:
 
     def _send(self, request: Request, timeout: float | None) -> Answer:
         self._spend(1)
+        self._room_for(timeout or 0.0)
         return self.target.send(request, timeout=timeout or self._limits.timeout)
 
     def send_all(self, requests: Sequence[Request]) -> tuple[Answer, ...]:
@@ -58,11 +69,26 @@ class Courier:
         self._spend(len(requests))
         return self.target.send_all(requests, timeout=self._limits.timeout)
 
+    def send_timed(self, timed: Sequence[Timed]) -> tuple[Answer, ...]:
+        """Requests that overlap, each at its moment. Raises LimitReached."""
+        self._spend(len(timed))
+        self._room_for(max(each.delay + (each.timeout or 0.0) for each in timed))
+        with ThreadPoolExecutor(len(timed)) as pool:
+            return tuple(pool.map(self._delayed, timed))
+
+    def _delayed(self, timed: Timed) -> Answer:
+        time.sleep(timed.delay)
+        return self.target.send(timed.request, timeout=timed.timeout or self._limits.timeout)
+
     def wait(self, seconds: float) -> None:
         """Let time pass, but not beyond the run's end. Raises LimitReached."""
+        self._room_for(seconds)
+        time.sleep(seconds)
+
+    def _room_for(self, seconds: float) -> None:
+        """What is waited for on purpose must not be cut short: its answer would mislead."""
         if time.monotonic() + seconds > self._deadline:
             raise LimitReached(f"the time limit of {self._limits.seconds:g} s is used up")
-        time.sleep(seconds)
 
     def _spend(self, count: int) -> None:
         if self.sent + count > self._limits.requests:

@@ -37,9 +37,10 @@ from jwt_guard.attacks.model import (
     each,
     hole,
     must_refuse,
-    no_play,
     safe,
 )
+from jwt_guard.attacks.provider import Served
+from jwt_guard.attacks.refetching import recovered, refetched
 
 OWN_KEYS = "Take keys only from the configured issuer; ignore jwk, jku, x5u and x5c in the header."
 OPAQUE_KID = "Use kid only to look up a key in a table; never build a path, query or command of it."
@@ -403,6 +404,19 @@ def _request_callback(context: Context, tags: dict[str, str]) -> Probe:
     return replace(probe, request=request)
 
 
+def _redirected(context: Context) -> Play:
+    tag, signer = _tag(), replace(_attacker(context), kid=f"stolen-{_tag()}")
+    redirect = Served(status=302, headers={"Location": context.callback.address(tag)})
+    text = forge.sign(
+        signer, header_of(context.token, alg=signer.alg, kid=signer.kid), context.fresh()
+    )
+    yield from refetched(context, redirect, text)
+    followed = context.callback.calls(tag)
+    ruling = hole("the target followed it") if followed else safe("it was not followed")
+    yield Rule(about="the key set redirects", ruling=ruling)
+    yield from recovered(context)
+
+
 ATTACKS = (
     Attack(
         id="D1",
@@ -490,7 +504,7 @@ ATTACKS = (
         severity=Severity.MEDIUM,
         references=("RFC 8725bis 3.10",),
         needs=(Need.PROVIDER,),
-        play=no_play,
+        play=_redirected,
         expected="the redirect is not followed",
         proves="Whoever can redirect the issuer's key set replaces it.",
         remedy="Fetch key sets without following redirects.",

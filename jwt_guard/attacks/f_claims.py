@@ -260,12 +260,15 @@ def _tenant(context: Context) -> Iterator[Probe]:
     yield context.attempt(context.token.text, "own token", base=base, check=_forbidden)
 
 
+# Long enough that no token or digest in an answer holds it by chance.
+FACTORS = "7919*6841"
+PRODUCT = "54173879"
 PAYLOADS = (
     "' OR '1'='1",
     "admin'--",
     "*)(uid=*))(|(uid=*",
     "../../etc/passwd",
-    "${7*7}{{7*7}}<%= 7*7 %>",
+    f"${{{FACTORS}}}{{{{{FACTORS}}}}}<%={FACTORS}%>",
     "<script>alert(1)</script>",
     "x\r\nX-Injected: yes",
     "\u202eadmin",
@@ -284,7 +287,7 @@ def _inert(exchange: Exchange) -> Ruling:
     answer = exchange.answer
     if answer.header("X-Injected") is not None:
         return hole("a claim wrote a header of the answer", Severity.HIGH)
-    if "49" in answer.text and "7*7" not in answer.text and "{{7*7}}" in exchange.label:
+    if PRODUCT in answer.text:
         return hole("a template in a claim was evaluated", Severity.HIGH)
     if "html" in (answer.header("Content-Type") or "") and "<script>alert(1)" in answer.text:
         return hole("a claim stands as markup in a page", Severity.MEDIUM)

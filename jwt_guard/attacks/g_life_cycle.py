@@ -7,7 +7,7 @@ marked, and run last.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 
 from jwt_guard.attacks import forge
@@ -44,6 +44,7 @@ from jwt_guard.attacks.sessions import (
     refresh_all,
     use,
 )
+from jwt_guard.attacks.targets import SWITCHING
 
 END = "Keep a record of sessions, and look at it on every request: a signature alone cannot end."
 ROTATE = "Rotate refresh tokens, notice reuse, and revoke the session with all its tokens."
@@ -51,6 +52,7 @@ DENIED = '401 with WWW-Authenticate: Bearer error="invalid_token" on the very ne
 GRANT = "400 invalid_grant"
 PARALLEL = 8
 LIFE = 2
+MOMENT = 0.1
 
 Pairs = Generator[Step, tuple[Exchange, ...], Pair | None]
 
@@ -305,20 +307,49 @@ def _two_levels(context: Context) -> Play:
 
 
 def _stream(context: Context) -> Play:
-    now = int(time.time())
-    text = context.mint(exp=now + LIFE + 1)
-    request = context.request(text, base=given(context.plan.stream_route))
+    """Streams open at once, for what is waited for is the same."""
+    if context.signer is not None:
+        yield Send(probes=tuple(_expiring(context)), parallel=True)
+    if context.plan.stream_grace and None not in (context.plan.login, context.plan.logout):
+        yield from _revoked_stream(context)
+
+
+def _expiring(context: Context) -> Iterator[Probe]:
     bound = LIFE + 1 + context.plan.leeway + 3.0
-    probe = Probe(label="a stream past its token's expiry", request=request, timeout=bound)
-    yield Send(probes=(replace(probe, check=_closed),))
+    for name, base in context.plan.streams.items():
+        text = context.mint(exp=int(time.time()) + LIFE + 1)
+        # The least delay makes each request keep its own time-out.
+        probe = context.attempt(text, f"{name} past its token's expiry", check=_closed, base=base)
+        yield replace(probe, timeout=bound, delay=MOMENT)
+
+
+def _revoked_stream(context: Context) -> Play:
+    pair = yield from log_in(context)
+    bound = LIFE + context.plan.stream_grace
+    streams = [
+        replace(
+            context.attempt(pair.access, f"{name} after logout", check=_closed, base=base),
+            timeout=bound,
+        )
+        for name, base in context.plan.streams.items()
+    ]
+    request = context.request(pair.access, base=given(context.plan.logout))
+    logout = Probe(label="log out", request=request, check=None, delay=LIFE)
+    *_, ended = yield Send(probes=(*streams, logout), parallel=True)
+    if ended.answer.status >= 400 or ended.answer.failure is not None:
+        raise CannotTest(f"{request.target} answered {ended.answer.status or ended.outcome}")
 
 
 def _closed(exchange: Exchange) -> Ruling:
+    """A stream that ends before its token or session does, ends for another reason."""
+    answer = exchange.answer
     if exchange.outcome is Outcome.TIMED_OUT:
-        return hole(f"still open after {exchange.answer.elapsed:.0f} s")
-    if exchange.outcome is Outcome.ACCEPTED:
-        return safe(f"closed after {exchange.answer.elapsed:.0f} s")
-    return unclear(f"the stream did not open: {exchange.answer.status or exchange.outcome}")
+        return hole(f"still open after {answer.elapsed:.0f} s")
+    if answer.status != SWITCHING and not 200 <= answer.status < 300:
+        return unclear(f"the stream did not open: {answer.status or exchange.outcome}")
+    if answer.elapsed < LIFE - MOMENT:
+        return unclear(f"it ended by itself after {answer.elapsed:.1f} s: no stream?")
+    return safe(f"closed after {answer.elapsed:.0f} s")
 
 
 def _other_device(context: Context) -> Play:
@@ -484,14 +515,15 @@ ATTACKS = (
     ),
     Attack(
         id="G14",
-        title="Stream past the token's expiry",
+        title="Stream past the token's expiry or the session's end",
         severity=Severity.MEDIUM,
         references=("ASVS 7.3.2", "RFC 7519 4.1.4"),
         needs=(Need.STREAM_ROUTE,),
         play=_stream,
-        expected="the stream is closed when the token expires",
+        expected="the stream is closed when the token expires or is revoked",
         proves="A connection once open stays so for ever.",
         remedy="Close streams and sockets when their token expires or is revoked.",
+        turn=Turn.ENDS_SESSIONS,
     ),
     Attack(
         id="G15",

@@ -21,6 +21,7 @@ from urllib.parse import unquote_to_bytes
 from jwt_guard.attacks.model import Answer, Outcome, Request
 from jwt_guard.attacks.targets import (
     MAX_BODY,
+    SWITCHING,
     Closing,
     Target,
     failed,
@@ -28,6 +29,7 @@ from jwt_guard.attacks.targets import (
     raw_headers,
     text_headers,
 )
+from jwt_guard.attacks.websocket import is_upgrade
 
 # The two protocols are untyped by nature: their dictionaries hold whatever the standard says.
 Message = MutableMapping[str, Any]
@@ -67,7 +69,7 @@ class AsgiTarget(Closing):
     def send_all(self, requests: Sequence[Request], *, timeout: float) -> tuple[Answer, ...]:
         """Many requests as tasks of the application's loop."""
         since = time.perf_counter()
-        futures = [self._submit(_call_asgi(self._app, r, timeout)) for r in requests]
+        futures = [self._submit(_call_asgi(self._app, r, timeout, since)) for r in requests]
         return tuple(self._await(future, timeout + 1, since) for future in futures)
 
     @staticmethod
@@ -121,9 +123,9 @@ class _Lifespan:
         self._told.set()
 
 
-async def _call_asgi(app: AsgiApp, request: Request, bound: float) -> Answer:
-    since = time.perf_counter()
-    call = _AsgiCall(request)
+async def _call_asgi(app: AsgiApp, request: Request, bound: float, since: float) -> Answer:
+    """The answer, timed from when the request was sent: a loop that is busy keeps it waiting."""
+    call = _AsgiSocket(request) if is_upgrade(request) else _AsgiCall(request)
     try:
         await asyncio.wait_for(app(call.scope, call.receive, call.send), bound)
     except TimeoutError:
@@ -187,6 +189,29 @@ class _AsgiCall:
         body = b"".join(self._parts)[:MAX_BODY]
         headers = text_headers(self._headers)
         return Answer(status=self._status, headers=headers, body=body, elapsed=elapsed)
+
+
+class _AsgiSocket(_AsgiCall):
+    """One WebSocket of the ASGI protocol, silent, until the application closes it."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self.scope |= {"type": "websocket", "scheme": "ws", "subprotocols": []}
+        self._connected = False
+
+    async def receive(self) -> Message:
+        if not self._connected:
+            self._connected = True
+            return {"type": "websocket.connect"}
+        await self._ended.wait()
+        return {"type": "websocket.disconnect", "code": 1006}
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "websocket.accept":
+            self._status = SWITCHING
+        elif message["type"] == "websocket.close":
+            self._status = self._status or 403
+            self._ended.set()
 
 
 def _complete(request: Request) -> tuple[tuple[str, str], ...]:

@@ -12,9 +12,10 @@ from jwt_guard.attacks import forge
 from jwt_guard.attacks.b_algorithm import encrypted
 from jwt_guard.attacks.context import Context
 from jwt_guard.attacks.forge import b64, compact, dumps, header_of
-from jwt_guard.attacks.material import integer
+from jwt_guard.attacks.material import JoseSigner, integer
 from jwt_guard.attacks.model import (
     Attack,
+    CannotTest,
     Check,
     Exchange,
     Need,
@@ -33,6 +34,8 @@ from jwt_guard.attacks.model import (
     safe,
     unclear,
 )
+from jwt_guard.attacks.provider import HugeSigner, Served, key_set
+from jwt_guard.attacks.refetching import recovered, refetched
 
 BOUND = "Bound the token's length before decoding it (8 kB is plenty), and the depth of its JSON."
 SLOWEST = 2.0
@@ -236,6 +239,78 @@ def _signed_number(context: Context, claim: str, number: str, label: str) -> Pro
     return context.attempt(text, f"{label}, truly signed", check=check, severity=Severity.LOW)
 
 
+MALFORMED: tuple[object, ...] = (
+    {"kty": "RSA", "kid": "half", "n": "AQ"},
+    {"kty": "EC", "kid": "off", "crv": "P-256", "x": "AQ", "y": "AQ"},
+    {"kty": "unheard-of", "kid": "new"},
+    {"kid": 7},
+    {},
+)
+
+
+def _malformed_member(context: Context) -> Play:
+    """A key that is published beside malformed ones must work."""
+    signer = _newcomer(context)
+    published = {**signer.public_jwk, "alg": signer.alg}
+    served = key_set(*MALFORMED, *context.callback.provider.honest, published)
+    found = yield from refetched(context, served, _signed(context, signer))
+    used = found.stranger.outcome is Outcome.ACCEPTED
+    ruling = safe("the others are used") if used else hole("a good key beside them is not used")
+    yield Rule(about="a set with malformed keys", ruling=ruling, exchange=found.stranger)
+    yield from recovered(context)
+
+
+def _newcomer(context: Context) -> JoseSigner:
+    """A key of ours that the target never saw; it must suit the target's allow-list."""
+    signer = context.attacker.like(context.token.alg)
+    if signer.alg != context.token.alg:
+        raise CannotTest(f"no key of ours signs {context.token.alg}")
+    return replace(signer, kid=f"fresh-{secrets.token_hex(4)}")
+
+
+def _oversized_key(context: Context) -> Play:
+    signer = HugeSigner()
+    if context.token.alg != signer.alg:
+        raise CannotTest(f"it takes a token signed with {signer.alg}")
+    served = key_set(*context.callback.provider.honest, signer.public_jwk)
+    found = yield from refetched(context, served, _signed(context, signer))
+    about = "an RSA key of 16,000 bits"
+    yield Rule(about=about, ruling=_quick(context)(found.stranger), exchange=found.stranger)
+    yield from recovered(context)
+
+
+def _signed(context: Context, signer: forge.Signer) -> str:
+    header = header_of(context.token, alg=signer.alg, kid=signer.kid)
+    return forge.sign(signer, header, context.fresh())
+
+
+BAD_SETS = {
+    "an empty set": key_set(),
+    "a set of 20 MB": key_set(*[{"kty": "oct", "k": "A" * 20_000}] * 1_000),
+    "no JSON": Served(body=b"<html>"),
+    "a server error": Served(status=500),
+    "a set that does not come": replace(key_set(), pause=30.0),
+}
+
+
+def _bad_sets(context: Context) -> Play:
+    for about, served in BAD_SETS.items():
+        text = _signed(context, _newcomer(context))
+        found = yield from refetched(context, served, text)
+        after = yield from ask(context.attempt(context.token.text, about, check=None))
+        for good in (found.meanwhile, after):
+            yield Rule(about=about, ruling=_kept(good), exchange=good)
+        yield from recovered(context)
+
+
+def _kept(good: Exchange) -> Ruling:
+    if good.outcome is Outcome.ACCEPTED and good.answer.elapsed <= SLOWEST:
+        return safe("the last good set is kept")
+    if good.outcome is Outcome.ACCEPTED:
+        return hole(f"the good token waits {good.answer.elapsed:.1f} s")
+    return hole(f"the good token is answered {good.answer.status or good.outcome}")
+
+
 ATTACKS = (
     Attack(
         id="J1",
@@ -303,7 +378,7 @@ ATTACKS = (
         severity=Severity.MEDIUM,
         references=("RFC 7517 5",),
         needs=(Need.PROVIDER,),
-        play=no_play,
+        play=_malformed_member,
         expected="the malformed key is skipped, good tokens pass",
         proves="One bad key locks everybody out.",
         remedy="Import key by key, and skip what cannot be understood.",
@@ -314,7 +389,7 @@ ATTACKS = (
         severity=Severity.MEDIUM,
         references=("RFC 8725bis 3.5",),
         needs=(Need.PROVIDER,),
-        play=no_play,
+        play=_oversized_key,
         expected="the key is refused",
         proves="One verification takes seconds.",
         remedy="Refuse RSA keys above 8,192 bits and large public exponents.",
@@ -325,7 +400,7 @@ ATTACKS = (
         severity=Severity.MEDIUM,
         references=("ASVS 16.5.3",),
         needs=(Need.PROVIDER,),
-        play=no_play,
+        play=_bad_sets,
         expected="the last good set is kept",
         proves="The provider's bad minute is everybody's.",
         remedy="Bound time and size of a fetch, and keep the last good set.",
@@ -335,7 +410,7 @@ ATTACKS = (
         title="Key set down at start",
         severity=Severity.MEDIUM,
         references=("RFC 9110 15.6.4",),
-        needs=(Need.PROVIDER,),
+        needs=(Need.COLD_START,),
         play=no_play,
         expected="503 with Retry-After",
         proves="An outage looks like bad tokens, and clients log their users out.",

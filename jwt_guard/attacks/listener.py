@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
 
 from jwt_guard.attacks.forge import Json
+from jwt_guard.attacks.provider import PATH, Provider, Served
 
 
 class Listener:
     """An HTTP server that remembers who called and hands out the attacker's key set.
 
     Every address carries a tag, and `calls` counts by tag. It answers on any path: with a
-    redirect under `/redirect/`, a provider's metadata where discovery looks, and else a JWKS.
+    redirect under `/redirect/`, a provider's metadata where discovery looks, what its `provider`
+    serves at that one's path, and else a JWKS.
     """
 
     def __init__(
@@ -27,6 +31,7 @@ class Listener:
         port: int = 0,
         url: str | None = None,
     ) -> None:
+        self.provider = Provider()
         self._keys = keys
         self._paths: list[str] = []
         self._lock = threading.Lock()
@@ -49,14 +54,17 @@ class Listener:
         with self._lock:
             return tuple(path for path in self._paths if f"/{tag}" in path)
 
-    def answer(self, path: str) -> tuple[int, dict[str, str], bytes]:
-        """Remember a call and say what to answer: status, headers, body."""
+    def answer(self, path: str) -> Served:
+        """Remember a call and say what to answer."""
+        if path == PATH:
+            return self.provider.served()
         with self._lock:
             self._paths.append(path)
         if path.startswith("/redirect/"):
-            return 302, {"Location": path.replace("/redirect/", "/jwks/", 1)}, b""
+            return Served(status=302, headers={"Location": path.replace("/redirect/", "/jwks/", 1)})
         document = self._metadata(path) if "/.well-known/" in path else {"keys": list(self._keys)}
-        return 200, {"Content-Type": "application/json"}, json.dumps(document).encode()
+        headers = {"Content-Type": "application/json"}
+        return Served(headers=headers, body=json.dumps(document).encode())
 
     def _metadata(self, path: str) -> Json:
         before, _, after = path.partition("/.well-known/")
@@ -68,12 +76,15 @@ class Listener:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                status, headers, body = listener.answer(self.path)
-                self.send_response(status)
-                for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                served = listener.answer(self.path)
+                self.send_response(served.status)
+                length = {"Content-Length": str(len(served.body))}
+                for name, value in {**served.headers, **length}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                time.sleep(served.pause)
+                with suppress(ConnectionError):
+                    self.wfile.write(served.body)
 
             do_HEAD = do_GET  # noqa: N815 - the names that http.server looks for
             do_POST = do_GET  # noqa: N815

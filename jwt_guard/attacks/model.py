@@ -85,7 +85,10 @@ class Need(Enum):
     CSRF = "a cookie-authenticated unsafe route (--cookie, --unsafe-route)"
     ROLE_ROUTE = "a role-protected route (--role-route) with --signing-key or --second-token"
     TENANT_ROUTE = "another tenant's route (--tenant-route)"
-    STREAM_ROUTE = "a streaming route and the signing key (--stream-route, --signing-key)"
+    STREAM_ROUTE = (
+        "a streaming route (--stream-route, --websocket-route) with --signing-key, "
+        "or with --login and --logout"
+    )
     DPOP_KEY = "a DPoP-bound token and its key (--dpop-key)"
     DPOP_SIGNING_KEY = "the DPoP key and the signing key (--dpop-key, --signing-key)"
     BOUND_TOKEN = "a sender-constrained token (cnf claim)"
@@ -94,7 +97,8 @@ class Need(Enum):
     CLIENT_BOUND = "one intended client (--policy client-bound) and the signing key"
     DEVICE_BOUND = "device-bound sessions (--policy device-bound) and a refresh route"
     ACCOUNT_CHANGE = "a way to change the account (--disable)"
-    PROVIDER = "control of the issuer's key set (white-box only: test with a stand-in provider)"
+    PROVIDER = "a target that takes its keys from us (--provider, --callback, --signing-key)"
+    COLD_START = "a target that starts while its provider is down (a test of your own)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,7 +223,8 @@ def must_not_crash(exchange: Exchange) -> Ruling:
 class Probe:
     """One request to send and the rule that judges its answer; None judges nothing.
 
-    `timeout` in seconds bounds this one request; None means the run's own bound.
+    `timeout` in seconds bounds this one request; None means the run's own bound. `delay` is how
+    many seconds after the others of a parallel step it is sent.
     """
 
     label: str
@@ -227,6 +232,7 @@ class Probe:
     check: Check | None = must_refuse
     severity: Severity | None = None
     timeout: float | None = None
+    delay: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

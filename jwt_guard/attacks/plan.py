@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field
 
 from jwt_guard.attacks.model import Request
+from jwt_guard.attacks.websocket import upgrade
 
 JSON_TYPE = "application/json"
 FORM_TYPE = "application/x-www-form-urlencoded"
@@ -67,7 +68,9 @@ class Plan:
     """The settings of one run; everything but `token` may be left out.
 
     Keys are given as text (JWK, JWKS, PEM or an HMAC secret); `leeway` is in seconds: the clock
-    difference that the target is entitled to tolerate.
+    difference that the target is entitled to tolerate. `stream_grace` is how many seconds a stream
+    may outlive its session; 0 leaves that untested. `provider` says that the target takes its keys
+    from `/provider/jwks.json` of the callback listener.
     """
 
     token: str
@@ -82,6 +85,7 @@ class Plan:
     second_token: str | None = None
     other_tokens: tuple[str, ...] = ()
     second_issuer: str | None = None
+    provider: bool = False
     login: Request | None = None
     refresh: Request | None = None
     refresh_body: str = REFRESH_BODY
@@ -93,6 +97,8 @@ class Plan:
     role_claim: str | None = None
     tenant_route: Request | None = None
     stream_route: Request | None = None
+    websocket_route: Request | None = None
+    stream_grace: int = 60
     unsafe_route: Request | None = None
     csrf_cookie: str | None = None
     csrf_header: str = "X-CSRF-Token"
@@ -100,6 +106,13 @@ class Plan:
     policies: frozenset[str] = frozenset()
     leeway: int = 60
     words: tuple[str, ...] = ()
+
+    @property
+    def streams(self) -> dict[str, Request]:
+        """The routes that stay open, by what they are."""
+        socket = None if self.websocket_route is None else upgrade(self.websocket_route)
+        routes = {"a stream": self.stream_route, "a WebSocket": socket}
+        return {name: request for name, request in routes.items() if request is not None}
 
 
 def refresh_request(plan: Plan, refresh_token: str) -> Request:

@@ -12,10 +12,10 @@ from typing import Protocol
 from jwt_guard.attacks import discovery, forge
 from jwt_guard.attacks.baseline import BAD_TOKEN, Baseline, Reader, Untestable, check_good, expired
 from jwt_guard.attacks.context import Context
-from jwt_guard.attacks.courier import Courier, LimitReached, Limits
+from jwt_guard.attacks.courier import Courier, LimitReached, Limits, Timed
 from jwt_guard.attacks.dpop import Prover
 from jwt_guard.attacks.listener import Listener
-from jwt_guard.attacks.material import BadKey, proof_signer, signer_from
+from jwt_guard.attacks.material import BadKey, JoseSigner, proof_signer, signer_from
 from jwt_guard.attacks.model import (
     Answer,
     Attack,
@@ -151,6 +151,7 @@ class Runner:
     def _prepared(self) -> Context:
         token = _parsed(self._plan.token)
         prover = self._prover()
+        self._publish(token)
         baseline = self._baseline(prover)
         self._reader = baseline.reader(self._plan.marker)
         try:
@@ -174,6 +175,18 @@ class Runner:
             raise Untestable(f"a given key cannot be used: {e}") from None
         self._check_signer(context, prover)
         return context
+
+    def _publish(self, token: forge.Token) -> None:
+        """Serve the owner's public key to a target that takes its keys from us."""
+        if not self._plan.provider:
+            return
+        try:
+            signer = _signer(self._plan.signing_key, token)
+        except BadKey as e:
+            raise Untestable(f"a given key cannot be used: {e}") from None
+        if self._listener is None or not isinstance(signer, JoseSigner):
+            raise Untestable("to be the provider takes --callback and an asymmetric --signing-key")
+        self._listener.provider.honest = (signer.public_jwk,)
 
     def _check_signer(self, context: Context, prover: Prover | None) -> None:
         """A wrong signing key would make every forgery with it look refused for its content."""
@@ -284,7 +297,9 @@ class Runner:
         return exchanges
 
     def _answers(self, step: Send) -> tuple[Answer, ...]:
-        if step.parallel:
+        if any(probe.delay for probe in step.probes):
+            answers = self._courier.send_timed([_timed(probe) for probe in step.probes])
+        elif step.parallel:
             answers = self._courier.send_all([probe.request for probe in step.probes])
         else:
             answers = tuple(
@@ -313,6 +328,10 @@ class Runner:
         if expired(context.token.payload) is not None:
             return f"{GONE}: it has expired, during {attack.id}; give one that lives longer"
         return f"{GONE}, since {attack.id}: {GONE_BY.get(control, LOCKED_OUT)}"
+
+
+def _timed(probe: Probe) -> Timed:
+    return Timed(request=probe.request, delay=probe.delay, timeout=probe.timeout)
 
 
 def _parsed(text: str) -> forge.Token:

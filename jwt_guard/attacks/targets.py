@@ -10,11 +10,14 @@ from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 from urllib.parse import urlsplit
 
+import httpcore2
 import httpx2
 
 from jwt_guard.attacks.model import Answer, Outcome, Request
+from jwt_guard.attacks.websocket import watch
 
 MAX_BODY = 1_000_000
+SWITCHING = 101
 Headers = Sequence[tuple[str, str]]
 
 
@@ -112,12 +115,24 @@ class NetworkTarget(Closing):
         self._client.cookies.clear()
         response = self._client.send(built, stream=True)
         try:
-            body = self._read(response, since + timeout)
+            body = self._received(response, since + timeout)
         finally:
             response.close()
         elapsed = time.perf_counter() - since
         headers = text_headers(response.headers.raw)
         return Answer(status=response.status_code, headers=headers, body=body, elapsed=elapsed)
+
+    @classmethod
+    def _received(cls, response: httpx2.Response, deadline: float) -> bytes:
+        if response.status_code != SWITCHING:
+            return cls._read(response, deadline)
+        try:
+            watch(response.extensions["network_stream"], deadline)
+        except (TimeoutError, httpcore2.TimeoutException):
+            raise httpx2.ReadTimeout("the connection was not closed in time") from None
+        except httpcore2.NetworkError:
+            pass  # cut off: closed is closed
+        return b""
 
     @staticmethod
     def _read(response: httpx2.Response, deadline: float) -> bytes:

@@ -228,6 +228,14 @@ _route_options = _all(
     click.option("--role-claim", help="The claim with the roles, dotted."),
     click.option("--tenant-route", type=RouteType(), help="A route of another tenant's data."),
     click.option("--stream-route", type=RouteType(), help="A route that streams."),
+    click.option("--websocket-route", type=RouteType(), help="A route that speaks WebSocket."),
+    click.option(
+        "--stream-grace",
+        type=click.IntRange(0),
+        default=60,
+        show_default=True,
+        help="Seconds that a stream may outlive its session; 0 leaves that untested.",
+    ),
     click.option("--unsafe-route", type=POST, help="A route that changes something, for CSRF."),
     click.option("--csrf-proof", help="A good CSRF proof for --unsafe-route."),
     click.option(
@@ -288,6 +296,11 @@ _run_options = _all(
         "--callback",
         metavar="HOST:PORT",
         help="Where to listen for callbacks, and the address that tokens name.",
+    ),
+    click.option(
+        "--provider",
+        is_flag=True,
+        help="The target takes its keys from http://CALLBACK/provider/jwks.json.",
     ),
     click.option("--no-callback", is_flag=True, help="Do not listen for callbacks."),
     click.option("--insecure", is_flag=True, help="Take any TLS certificate."),
@@ -427,6 +440,7 @@ _SAME = (
     "logout_everywhere",
     "marker",
     "other_tokens",
+    "provider",
     "public_path",
     "refresh",
     "refresh_as_bearer",
@@ -437,8 +451,10 @@ _SAME = (
     "second_issuer",
     "second_token",
     "signing_key",
+    "stream_grace",
     "stream_route",
     "tenant_route",
+    "websocket_route",
 )
 
 

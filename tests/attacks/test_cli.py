@@ -6,16 +6,13 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-import uvicorn
 from click.testing import CliRunner, Result
 from rich.console import Console
 
@@ -23,6 +20,7 @@ from jwt_guard.attacks import Limits, Plan, Runner, route, select
 from jwt_guard.attacks.in_process import AsgiTarget
 from jwt_guard.attacks.reports import Progress
 from jwt_guard.cli.attack import attack
+from tests.attacks.serving import serving
 from tests.attacks.vulnerable.base import SoundServer
 from tests.attacks.vulnerable.key_source import CommonSecret
 from tests.attacks.vulnerable.login import LoginServer
@@ -30,22 +28,6 @@ from tests.attacks.vulnerable.setting import LOGIN, plan_for
 from tests.attacks.vulnerable.signature import NoneAccepted
 
 Run = Callable[..., Result]
-
-
-@contextmanager
-def _serving(app: SoundServer) -> Generator[str]:
-    config = uvicorn.Config(app, port=0, log_level="critical", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(5)
 
 
 def _attack(url: str, *options: str) -> Result:
@@ -56,7 +38,7 @@ def test_a_hole_gives_exit_status_1_and_is_explained() -> None:
     """The finding names what was sent, what came back and how to fix it; no token is shown."""
     server = NoneAccepted()
     token = server.issue()
-    with _serving(server) as url:
+    with serving(server) as url:
         result = _attack(f"{url}/me", "--token", token, "--only", "A", "--public-path", "/public")
     assert result.exit_code == 1
     for words in ("CRITICAL A6", "Proves", "allow-list", '"alg": "none"', "RFC 8725bis 3.2"):
@@ -77,7 +59,7 @@ def test_a_safe_target_gives_exit_status_0(tmp_path: Path) -> None:
     options += ["--logout", "/auth/logout", "--logout-everywhere", "/auth/logout-everywhere"]
     options += ["--disable", "/account/disable", "--role-route", "/reports"]
     options += ["--tenant-route", "/tenants/globex/invoices", "--public-path", "/public"]
-    with _serving(server) as url:
+    with serving(server) as url:
         result = _attack(f"{url}/me", *options, "--fail-on", "info", "--json")
     report = json.loads(result.stdout)
     assert report["trouble"] is None
@@ -92,7 +74,7 @@ def test_reports_are_written(tmp_path: Path) -> None:
     token = server.issue()
     paths = {name: tmp_path / f"report.{name}" for name in ("sarif", "junit", "html")}
     options = [part for name, path in paths.items() for part in (f"--{name}", str(path))]
-    with _serving(server) as url:
+    with serving(server) as url:
         result = _attack(f"{url}/me", "--token", token, "--only", "C", *options)
     assert result.exit_code == 1
     texts = {name: path.read_text() for name, path in paths.items()}
@@ -111,7 +93,7 @@ def test_reports_are_written(tmp_path: Path) -> None:
 def test_nothing_is_drawn_in_a_pipe() -> None:
     """Progress belongs on a terminal."""
     server = SoundServer()
-    with _serving(server) as url:
+    with serving(server) as url:
         result = _attack(f"{url}/me", "--token", server.issue(), "--only", "A6", "--json")
     assert result.stderr == ""
     assert json.loads(result.stdout)["counts"]["safe"] == 1
@@ -188,7 +170,7 @@ def test_a_report_that_cannot_be_written_loses_no_other(tmp_path: Path) -> None:
     """The findings are printed, the other file is there, and the failure is named."""
     server, page = SoundServer(), tmp_path / "report.html"
     options = ("--token", server.issue(), "--only", "A1", "--sarif", "/dev/full")
-    with _serving(server) as url:
+    with serving(server) as url:
         result = _attack(f"{url}/me", *options, "--html", str(page))
     assert result.exit_code == 2
     assert "cannot write /dev/full: No space left on device" in result.output
@@ -199,7 +181,7 @@ def test_a_report_that_cannot_be_written_loses_no_other(tmp_path: Path) -> None:
 def test_what_cannot_be_judged_is_not_safe() -> None:
     """A run of which nothing was judged gives exit status 2, not 0."""
     server = SoundServer()
-    with _serving(server) as url:
+    with serving(server) as url:
         result = _attack(f"{url}/me", "--token", server.issue(), "--only", "D9", "--only", "C9")
     assert result.exit_code == 2
     assert "Could not test: not one of the attacks could be judged" in result.output
@@ -213,10 +195,10 @@ def test_a_signal_ends_the_run_and_not_the_report(tmp_path: Path, number: int) -
     command += ["--token", server.issue()]
     command += ["--rate", "20", "--no-callback", "--html", str(page)]
     with (
-        _serving(server) as url,
+        serving(server) as url,
         subprocess.Popen([*command, f"{url}/me"], stdout=subprocess.PIPE, text=True) as run,
     ):
-        while server.seen < 60 and run.poll() is None:
+        while server.served < 60 and run.poll() is None:
             time.sleep(0.05)
         run.send_signal(number)
         printed, _ = run.communicate(timeout=20)
@@ -239,6 +221,6 @@ def test_the_least_severity_that_fails_can_be_chosen(tmp_path: Path) -> None:
     words = tmp_path / "words"
     words.write_bytes(b"secret\n\xff\xfe\n")
     options = ("--token", server.issue(), "--only", "C1", "--wordlist", str(words))
-    with _serving(server) as url:
+    with serving(server) as url:
         assert _attack(f"{url}/me", *options, "--fail-on", "critical").exit_code == 1
         assert _attack(f"{url}/me", "--token", server.issue(), "--only", "A1").exit_code == 0

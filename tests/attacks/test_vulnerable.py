@@ -10,6 +10,7 @@ from tests.attacks.vulnerable import (
     key_source,
     life,
     proofs,
+    provided,
     resources,
     signature,
     transport,
@@ -22,8 +23,17 @@ from tests.attacks.vulnerable.life import Streaming
 from tests.attacks.vulnerable.login import LoginServer
 from tests.attacks.vulnerable.setting import attacked
 
-MODULES = (signature, key_source, content, life, transport, proofs, resources)
-SOUND = (SoundServer, RsaServer, HmacServer, LoginServer, CookieServer, BoundServer, Streaming)
+MODULES = (signature, key_source, content, life, transport, proofs, provided, resources)
+SOUND = (
+    SoundServer,
+    RsaServer,
+    HmacServer,
+    LoginServer,
+    CookieServer,
+    BoundServer,
+    Streaming,
+    provided.Provided,
+)
 
 
 @pytest.mark.parametrize("server", EXPECTED, ids=lambda server: server.__name__)
@@ -47,4 +57,5 @@ def test_holes_are_many_and_cover_the_catalogue() -> None:
     covered = frozenset[str]().union(*EXPECTED.values())
     unjudged = {a.id for a in CATALOGUE if a.play.__name__ == "no_play"}
     assert len(EXPECTED) >= 40
+    assert unjudged == {"J10"}
     assert {a.id for a in CATALOGUE} - covered - unjudged == {"J11"}

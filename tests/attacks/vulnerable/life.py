@@ -7,11 +7,10 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 
-from jwt_guard.attacks.model import Request
 from tests.attacks.vulnerable.base import Claims, Refused, SoundServer
 from tests.attacks.vulnerable.declared import found_by
 from tests.attacks.vulnerable.login import LoginServer, Session
-from tests.attacks.vulnerable.web import Call, Message, Reply, reply
+from tests.attacks.vulnerable.web import Call, Message, Reply, call_of, reply
 
 
 @found_by("G1", "G7", "G9", "G12", "G13")
@@ -215,37 +214,98 @@ class NewLoginPardons(LoginServer):
 
 
 class Streaming(LoginServer):
-    """Sends events for as long as the token is good."""
+    """Keeps a stream and a WebSocket open for as long as the token is good."""
+
+    async def __call__(
+        self,
+        scope: Message,
+        receive: Callable[[], Awaitable[Message]],
+        send: Callable[[Message], Awaitable[None]],
+    ) -> None:
+        """HTTP, and a WebSocket at /ws."""
+        if scope["type"] != "websocket":
+            await super().__call__(scope, receive, send)
+            return
+        await receive()
+        claims = self.welcome(call_of({**scope, "method": "GET"}))
+        if claims is not None:
+            await send({"type": "websocket.accept"})
+            while self.goes_on("socket", claims):
+                await send({"type": "websocket.send", "text": "x"})
+                await asyncio.sleep(0.1)
+        await send({"type": "websocket.close", "code": 1008})
 
     async def serve(self, call: Call, send: Callable[[Message], Awaitable[None]]) -> None:
         """A stream at /stream."""
-        if call.path != "/stream":
-            await super().serve(call, send)
-            return
-        try:
-            claims = self.authenticate(call)
-        except Refused:
+        claims = self.welcome(call) if call.path == "/stream" else None
+        if claims is None:
             await super().serve(call, send)
             return
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        while self.goes_on(claims):
+        while self.goes_on("stream", claims):
             await send({"type": "http.response.body", "body": b"data: x\n\n", "more_body": True})
             await asyncio.sleep(0.1)
         await send({"type": "http.response.body", "body": b""})
 
-    def goes_on(self, claims: Claims) -> bool:
-        """Until the token expires."""
+    def welcome(self, call: Call) -> Claims | None:
+        """The caller's claims, or None for a stranger."""
+        try:
+            return self.authenticate(call)
+        except Refused:
+            return None
+
+    def goes_on(self, kind: str, claims: Claims) -> bool:
+        """Until the token expires or its session is over."""
+        return self.fresh(kind, claims) and self.living(kind, claims)
+
+    def fresh(self, kind: str, claims: Claims) -> bool:
+        """Not yet expired."""
         return time.time() < float(claims["exp"])
 
-
-@found_by("G14", stream_route=Request(method="GET", target="/stream"))
-class EndlessStream(Streaming):
-    """A stream once open stays open."""
-
-    def goes_on(self, claims: Claims) -> bool:
-        """For ever."""
+    def living(self, kind: str, claims: Claims) -> bool:
+        """The session goes on."""
+        try:
+            self.check_session(claims, "")
+        except Refused:
+            return False
         return True
+
+
+@found_by("G14")
+class EndlessStream(Streaming):
+    """A stream once open outlives its token."""
+
+    def fresh(self, kind: str, claims: Claims) -> bool:
+        """For ever."""
+        return kind == "stream" or super().fresh(kind, claims)
+
+
+@found_by("G14")
+class EndlessSocket(Streaming):
+    """A WebSocket once open outlives its token."""
+
+    def fresh(self, kind: str, claims: Claims) -> bool:
+        """For ever."""
+        return kind == "socket" or super().fresh(kind, claims)
+
+
+@found_by("G14")
+class SocketAfterLogout(Streaming):
+    """A WebSocket once open outlives its session."""
+
+    def living(self, kind: str, claims: Claims) -> bool:
+        """Until the token expires."""
+        return kind == "socket" or super().living(kind, claims)
+
+
+@found_by("G14", signing_key=None)
+class StreamAfterLogout(Streaming):
+    """A stream once open outlives its session, as a login alone can tell."""
+
+    def living(self, kind: str, claims: Claims) -> bool:
+        """Until the token expires."""
+        return kind == "stream" or super().living(kind, claims)
 
 
 @found_by("G15", policies=frozenset({"device-bound"}))

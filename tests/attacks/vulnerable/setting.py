@@ -12,6 +12,7 @@ from jwt_guard.attacks.forge import HmacSigner
 from jwt_guard.attacks.in_process import AsgiTarget
 from jwt_guard.attacks.material import JoseSigner, attacker_jwks
 from jwt_guard.attacks.model import Request
+from jwt_guard.attacks.provider import PATH
 from tests.attacks.vulnerable.base import SoundServer, claims_of
 from tests.attacks.vulnerable.bound import BoundServer
 from tests.attacks.vulnerable.cookies import COOKIE, CookieServer
@@ -19,6 +20,7 @@ from tests.attacks.vulnerable.declared import EXPECTED, SETTINGS
 from tests.attacks.vulnerable.life import Streaming
 from tests.attacks.vulnerable.login import LoginServer
 from tests.attacks.vulnerable.proofs import CertificateIgnored
+from tests.attacks.vulnerable.provided import Provided
 
 PROOF_KEY = ECKey.generate_key("P-256")
 LOGIN = '{"username": "grace", "password": "ada-demo"}'
@@ -45,7 +47,10 @@ def plan_for(server: SoundServer) -> Plan:
     if isinstance(server, BoundServer):
         base = _with_proof_key(base, server)
     if isinstance(server, Streaming):
-        base = replace(base, stream_route=route("/stream"))
+        stream, socket = route("/stream"), route("/ws")
+        base = replace(base, stream_route=stream, websocket_route=socket, stream_grace=3)
+    if isinstance(server, Provided):
+        base = replace(base, provider=True)
     if isinstance(server, CertificateIgnored):
         base = replace(base, token=server.issue(cnf={"x5t#S256": "A" * 43}))
     return replace(base, **SETTINGS.get(type(server), {}))  # type: ignore[arg-type]
@@ -100,5 +105,7 @@ def attacked(server: SoundServer) -> Report:
     expected = EXPECTED.get(type(server), frozenset(SLOW))
     attacks = select(skip=SLOW - expected)
     with Listener(keys=attacker_jwks()) as listener, AsgiTarget(server) as target:
+        if isinstance(server, Provided):
+            server.source = listener.url + PATH
         runner = Runner(target, plan_for(server), limits=Limits(rate=0), listener=listener)
         return runner.run(attacks)

@@ -65,9 +65,9 @@ def reply(status: int, document: object, **headers: str) -> Reply:
 
 
 class Web:
-    """An ASGI application that hands every HTTP request to `answer`; `seen` counts them."""
+    """An ASGI application that hands every HTTP request to `answer`; `served` counts them."""
 
-    seen = 0
+    served = 0
 
     async def __call__(
         self,
@@ -78,8 +78,8 @@ class Web:
         """Serve one request; lifespan and WebSocket are not spoken."""
         if scope["type"] != "http":
             raise RuntimeError("HTTP only")
-        self.seen += 1
-        await self.serve(_call(scope, await receive()), send)
+        self.served += 1
+        await self.serve(call_of(scope, (await receive()).get("body", b"")), send)
 
     async def serve(self, call: Call, send: Callable[[Message], Awaitable[None]]) -> None:
         """Answer one request."""
@@ -94,12 +94,13 @@ class Web:
         raise NotImplementedError
 
 
-def _call(scope: Message, message: Message) -> Call:
+def call_of(scope: Message, body: bytes = b"") -> Call:
+    """The request of a scope."""
     return Call(
         method=scope["method"],
         path=scope["path"],
         raw_path=scope["raw_path"].decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),
         headers=tuple((k.decode("latin-1"), v.decode("latin-1")) for k, v in scope["headers"]),
-        body=message.get("body", b""),
+        body=body,
     )
