@@ -314,7 +314,7 @@ def test_F10_the_subject_is_somebody(make_guard: Any) -> None:
 @pytest.mark.parametrize("claim", ["jti", "client_id"])
 def test_identifiers_identify_something(make_guard: Any, claim: str) -> None:
     """An empty one could be anybody's."""
-    assert refused(make_guard(), mint(**{claim: ""})) == (Reason.CLAIM_INVALID, claim)
+    assert refused(make_guard(), mint({claim: ""})) == (Reason.CLAIM_INVALID, claim)
 
 
 def test_F16_the_client_is_one_of_those_named(make_guard: Any) -> None:
