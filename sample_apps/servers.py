@@ -8,10 +8,12 @@ from collections.abc import Generator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import httpx2
 
-__all__ = ["EVERYWHERE", "FRAMEWORKS", "RunningApp", "running_apps"]
+__all__ = ["EVERYWHERE", "FRAMEWORKS", "RunningApp", "free_port", "running_apps"]
 
 FRAMEWORKS = ("starlette", "flask", "django")
 """The frameworks that the tour compares."""
@@ -19,7 +21,7 @@ FRAMEWORKS = ("starlette", "flask", "django")
 EVERYWHERE = ("starlette", "fastapi", "flask", "django", "django-asgi")
 """Every way in which the sample applications can be served."""
 
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 _GRACE = 10.0
 
 
@@ -43,62 +45,72 @@ def running_apps(
     """Start one application a framework, all with the same configuration; stop them at the end.
 
     Raises:
-        RuntimeError: one of them ends, or does not answer within 30 seconds.
+        RuntimeError: one of them ends, or does not answer within a minute.
     """
     with ExitStack() as stack:
-        started = [(name, *stack.enter_context(_process(name, config))) for name in frameworks]
-        for name, process, url in started:
-            _await_answer(name, process, url)
-        yield tuple(RunningApp(framework=name, url=url) for name, _, url in started)
+        started = [stack.enter_context(_started(name, config)) for name in frameworks]
+        for each in started:
+            each.await_answer()
+        yield tuple(RunningApp(framework=each.name, url=each.url) for each in started)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Started:
+    """An application that has been started, and the file that it complains to."""
+
+    name: str
+    url: str
+    process: subprocess.Popen[bytes]
+    complaints: IO[bytes]
+
+    def await_answer(self) -> None:
+        deadline = time.monotonic() + _PATIENCE
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                raise RuntimeError(f"the {self.name} application ended:\n{self._last_words()}")
+            try:
+                httpx2.get(f"{self.url}/public", timeout=2)
+            except httpx2.TransportError:
+                time.sleep(0.05)
+            else:
+                return
+        raise RuntimeError(f"the {self.name} application did not answer in {_PATIENCE:g} seconds")
+
+    def _last_words(self) -> str:
+        self.complaints.seek(0)
+        return self.complaints.read().decode("utf-8", "replace")[-2000:]
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 @contextmanager
-def _process(name: str, config: Path) -> Generator[tuple[subprocess.Popen[bytes], str]]:
-    port = _free_port()
+def _started(name: str, config: Path) -> Generator[_Started]:
+    port = free_port()
     framework, _, mode = name.partition("-")
     command = [sys.executable, "-m", f"sample_apps.{framework}_app"]
     command += ["--port", str(port), "--config", str(config), *([f"--{mode}"] if mode else [])]
     root = Path(__file__).resolve().parent.parent
-    process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-        command, cwd=root, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    try:
-        yield process, f"http://127.0.0.1:{port}"
-    finally:
-        _stop(process)
+    # Not a pipe, which nobody would empty: once full, it would hold the application up.
+    with TemporaryFile() as complaints:
+        process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+            command, cwd=root, stdout=subprocess.DEVNULL, stderr=complaints
+        )
+        url = f"http://127.0.0.1:{port}"
+        started = _Started(name=name, url=url, process=process, complaints=complaints)
+        try:
+            yield started
+        finally:
+            started.stop()
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on, just now."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
-
-
-def _await_answer(name: str, process: subprocess.Popen[bytes], url: str) -> None:
-    deadline = time.monotonic() + _PATIENCE
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the {name} application ended at start:\n{_last_words(process)}")
-        try:
-            httpx2.get(f"{url}/public", timeout=2)
-        except httpx2.TransportError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError(f"the {name} application did not answer within {_PATIENCE:g} seconds")
-
-
-def _last_words(process: subprocess.Popen[bytes]) -> str:
-    said = process.stderr.read() if process.stderr else b""
-    return said.decode("utf-8", "replace")[-2000:]
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(_GRACE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    if process.stderr:
-        process.stderr.close()

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from sample_apps.servers import free_port
 from tests.benchmarks import material
 from tests.benchmarks.figures import Figures, Table, publish
 from tests.benchmarks.svg import bars
@@ -92,7 +93,7 @@ def _worked(pid: str) -> float:
 @contextmanager
 def _served(command: Sequence[str], guard: str) -> Generator[_Server]:
     """A server on a port of this machine, for as long as it is needed."""
-    port = _free_port()
+    port = free_port()
     address = ["--bind", f"127.0.0.1:{port}"] if "gunicorn" in command else ["--port", str(port)]
     environment = os.environ | {
         "BENCHMARK_GUARD": guard,
@@ -106,11 +107,6 @@ def _served(command: Sequence[str], guard: str) -> Generator[_Server]:
     finally:
         server.terminate()
         server.wait(10)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def _wait_for(port: int, server: subprocess.Popen[bytes]) -> None:

