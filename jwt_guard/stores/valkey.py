@@ -35,6 +35,11 @@ __all__ = ["ValkeyStore"]
 T = TypeVar("T")
 Line = tuple[Any, ...]
 
+_SKEW = 3_600_000
+"""For how many milliseconds more the server keeps what has expired: its clock may be ahead of ours,
+and must not forget a revocation before the tokens that it concerns are over.
+"""
+
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
 
@@ -181,10 +186,11 @@ class ValkeyStore:
     def create(self, session: Session) -> Flow[None]:
         """See `Store`. Listed first: what exists is always found by `sessions_of`."""
         theirs = self._key("subject", session.subject)
-        listed = _script(LIST, [theirs], session.used_at, session.expires_at, session.sid)
+        listed = _script(LIST, [theirs], session.used_at, session.expires_at + _SKEW, session.sid)
         yield from self._do(_nothing, listed)
         fields = _pairs(session.row())
-        made = _script(CREATE, [self._session_key(session.sid)], session.idle_expires_at, *fields)
+        key = self._session_key(session.sid)
+        made = _script(CREATE, [key], session.idle_expires_at + _SKEW, *fields)
         yield from self._do(_nothing, made)
 
     def read(self, sid: str) -> Flow[Session | None]:
@@ -195,15 +201,14 @@ class ValkeyStore:
         """See `Store`."""
         fields = _pairs(changeable(changed))
         key = self._session_key(seen.sid)
-        return self._do(
-            _was_one, _script(CHANGE, [key], seen.version, changed.idle_expires_at, *fields)
-        )
+        ends = changed.idle_expires_at + _SKEW
+        return self._do(_was_one, _script(CHANGE, [key], seen.version, ends, *fields))
 
     def end(self, sid: str, *, at: int, reason: str, until: int) -> Flow[bool]:
         """See `Store`."""
         keys = [self._session_key(sid), self._key("cut", cut_off_key(sid))]
         quoted = _encode(reason).decode()
-        return self._do(_was_one, _script(END, keys, at, quoted, FOREVER, until))
+        return self._do(_was_one, _script(END, keys, at, quoted, FOREVER, until + _SKEW))
 
     def sessions_of(self, subject: str) -> Flow[list[Session]]:
         """See `Store`."""
@@ -224,11 +229,11 @@ class ValkeyStore:
 
     def cut_off(self, key: str, *, at: int, until: int) -> Flow[None]:
         """See `Store`."""
-        return self._do(_nothing, _script(CUT, [self._key("cut", key)], at, until))
+        return self._do(_nothing, _script(CUT, [self._key("cut", key)], at, until + _SKEW))
 
     def tally(self, key: str, *, now: int, until: int, by: int = 1) -> Flow[int]:
         """See `Store`."""
-        counted = _script(TALLY, [self._key("tally", key)], now, until, by)
+        counted = _script(TALLY, [self._key("tally", key)], now, until, by, until + _SKEW)
         return self._do(lambda found: int(found[0]), counted)
 
     def forget(self, key: str) -> Flow[None]:

@@ -2,7 +2,7 @@
 
 The keys of a script share one hash tag, so that a cluster keeps them in one slot. A session is a
 hash of its fields, each as JSON; a cut-off is the text of its time; a count is a hash. The server
-drops by itself what has expired.
+drops by itself what has expired, some time after it has.
 """
 
 __all__ = ["CHANGE", "CREATE", "CUT", "END", "LIST", "TALLY"]
@@ -63,8 +63,8 @@ TALLY = """
 local ends = redis.call('HGET', KEYS[1], 'until')
 if not ends or tonumber(ends) <= tonumber(ARGV[1]) then
   redis.call('HSET', KEYS[1], 'count', 0, 'until', ARGV[2])
-  redis.call('PEXPIREAT', KEYS[1], ARGV[2])
+  redis.call('PEXPIREAT', KEYS[1], ARGV[4])
 end
 return redis.call('HINCRBY', KEYS[1], 'count', ARGV[3])
 """
-"""KEYS: the count. ARGV: now, when a count that begins now ends, by how many."""
+"""KEYS: the count. ARGV: now, when one that begins now ends, by how many, when it is dropped."""
