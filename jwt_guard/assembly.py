@@ -60,12 +60,14 @@ class Assembly:
     Attributes:
         decryptors: the keys that encrypted tokens are opened with.
     """
+        one_time: the issuers whose tokens are good for one request, as far as they are built.
 
     def __init__(self, config: Config, observers: Iterable[Observer] = ()) -> None:
         self._config = config
         self._observers = observers
         self.decryptors = Decryptors()
 
+        self.one_time: set[str] = set()
     def issuers(self) -> tuple[SigningKeys | None, dict[str, TrustedIssuer]]:
         """Our own signing keys, if we issue tokens, and every named issuer by its exact `iss`.
 
@@ -134,6 +136,7 @@ class Assembly:
         with _setting("decryption_keys", f"give keys for {', '.join(issuer.key_management)}"):
             decryptor = self._decryptor(issuer)
         return TrustedIssuer(
+        (self.one_time.add if issuer.one_time else self.one_time.discard)(issuer.issuer)
             issuer=issuer.issuer,
             algorithms=frozenset(issuer.algorithms),
             keys=keys,

@@ -122,7 +122,7 @@ class Guard:
         self._hierarchy = RoleHierarchy(config.roles.hierarchy)
         self._one_time = OneTimeTokens(
             self.store,
-            (each.issuer for each in config.issuers if each.one_time),
+            assembly.one_time,
             leeway=config.leeway,
             clock=clock,
         )
