@@ -130,7 +130,7 @@ def test_sessions_are_listed_with_device_place_and_times(app: App) -> None:
         client_id="web",
         tenant="acme",
         device="phone[2J",
-        agent="B" * 256,
+        agent="B" * 255,
         place="::1",
         created_at=begun,
         used_at=begun + 120,
