@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
+from math import inf
 from typing import Any
 
 from jwt_guard.audit.observer import Observer
@@ -22,7 +23,7 @@ from jwt_guard.tokens.presets import PROFILES
 from jwt_guard.tokens.profiles import RFC9068, ClaimPath, Profile
 from jwt_guard.tokens.verifier import TrustedIssuer
 
-__all__ = ["Assembly", "IssuerResolver", "opened_store"]
+__all__ = ["Assembly", "IssuerResolver", "oldest_token", "opened_store"]
 
 _DAY = 86_400.0
 
@@ -59,12 +60,14 @@ class Assembly:
 
     Attributes:
         decryptors: the keys that encrypted tokens are opened with.
+        one_time: the issuers whose tokens are good for one request, as far as they are built.
     """
 
     def __init__(self, config: Config, observers: Iterable[Observer] = ()) -> None:
         self._config = config
         self._observers = observers
         self.decryptors = Decryptors()
+        self.one_time: set[str] = set()
 
     def issuers(self) -> tuple[SigningKeys | None, dict[str, TrustedIssuer]]:
         """Our own signing keys, if we issue tokens, and every named issuer by its exact `iss`.
@@ -133,6 +136,7 @@ class Assembly:
             keys = key_source(issuer, self._config.base, self._observers)
         with _setting("decryption_keys", f"give keys for {', '.join(issuer.key_management)}"):
             decryptor = self._decryptor(issuer)
+        (self.one_time.add if issuer.one_time else self.one_time.discard)(issuer.issuer)
         return TrustedIssuer(
             issuer=issuer.issuer,
             algorithms=frozenset(issuer.algorithms),
@@ -241,6 +245,13 @@ def _of_audiences(
         return
     for audience in sorted(audiences):
         yield tuple(audience if step == _AUDIENCE else step for step in path)
+
+
+def oldest_token(config: Config) -> float:
+    """The greatest age at which a token of any issuer is accepted, in seconds; infinite for any."""
+    named = PROFILES if config.issuers_in_code else {each.profile for each in config.issuers}
+    ages = [_max_age(config, profile) for profile in (RFC9068, *(PROFILES[n] for n in named))]
+    return max(inf if age is None else age for age in ages)
 
 
 def _max_age(config: Config, profile: Profile) -> float | None:

@@ -556,5 +556,5 @@ def _typed(raw: str) -> Any:
     """A TOML value where the text is one, else the text."""
     try:
         return tomllib.loads(f"value = {raw}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return raw

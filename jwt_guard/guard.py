@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
-from jwt_guard.assembly import Assembly, IssuerResolver, opened_store
+from jwt_guard.assembly import Assembly, IssuerResolver, oldest_token, opened_store
 from jwt_guard.audit.detect.actions import InBackground, for_rules
 from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.metrics import Metrics
@@ -105,7 +105,7 @@ class Guard:
         self.revocations = Revocations(
             self.store,
             issuer=config.tokens.issuer if config.tokens else None,
-            keeping=keeping_of(config.tokens, config.leeway),
+            keeping=keeping_of(config.tokens, config.leeway, oldest_token(config)),
             clock=clock,
             observers=self.observers,
             fail_open=config.store.fail_open,
@@ -122,7 +122,7 @@ class Guard:
         self._hierarchy = RoleHierarchy(config.roles.hierarchy)
         self._one_time = OneTimeTokens(
             self.store,
-            (each.issuer for each in config.issuers if each.one_time),
+            assembly.one_time,
             leeway=config.leeway,
             clock=clock,
         )

@@ -4,6 +4,7 @@ Who may log in is the application's to say, by a function of a name and a passwo
 here, once for every framework. Answers are those of RFC 6749 sections 5.1 and 5.2.
 """
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -34,6 +35,8 @@ FIRST_PARTY = "first-party"
 """The client of those who name none."""
 
 _LONGEST_FIELD = 1024
+_CLIENT_ID = re.compile(r"[ -~]{1,255}")
+"""What RFC 6749 appendix A.1 lets stand in one, and every store can keep."""
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
 
@@ -329,8 +332,11 @@ def _issuing(guard: Guard) -> Sessions:
 
 def _client(view: RequestView, fields: Mapping[str, Any]) -> Client:
     agents = view.header("user-agent")
+    client_id = _text(fields, "client_id", FIRST_PARTY)
+    if not _CLIENT_ID.fullmatch(client_id):
+        raise _Malformed
     return Client(
-        client_id=_text(fields, "client_id", FIRST_PARTY),
+        client_id=client_id,
         device=_text(fields, "device", "") or None,
         agent=agents[0][:_LONGEST_FIELD] if agents else None,
         place=view.client,
@@ -342,8 +348,11 @@ def _scopes(fields: Mapping[str, Any]) -> list[str] | None:
 
 
 def _text(fields: Mapping[str, Any], name: str, default: str | None = None) -> str:
+    """A field's text, without the one character that databases refuse with an error."""
     value = fields.get(name, default)
-    if not isinstance(value, str) or len(value) > _LONGEST_FIELD or (default is None and not value):
+    if not isinstance(value, str) or len(value) > _LONGEST_FIELD or "\x00" in value:
+        raise _Malformed
+    if not value and default is None:
         raise _Malformed
     return value
 

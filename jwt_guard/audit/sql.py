@@ -62,7 +62,10 @@ class SqlTables:
     """
 
     def __init__(self, url: str, base: Path) -> None:
-        self._engine = create_engine(_located(url, base), pool_pre_ping=True)
+        try:
+            self._engine = create_engine(_located(url, base), pool_pre_ping=True)
+        except ArgumentError:
+            raise ValueError("is not the URL of a database that is known") from None
         self._made = False
 
     @contextmanager
@@ -127,10 +130,7 @@ class _Writer:
 
 
 def _located(url: str, base: Path) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError("is not the URL of a database") from None
+    parsed = make_url(url)
     parsed = parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
     if parsed.get_backend_name() == "sqlite" and parsed.database not in {None, "", ":memory:"}:
         parsed = parsed.set(database=str(base / str(parsed.database)))

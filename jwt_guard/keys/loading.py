@@ -40,6 +40,9 @@ __all__ = [
     "without_warnings",
 ]
 
+_PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
+"""What only who signs needs of a key pair (RFC 7518 section 6, RFC 8037 section 2)."""
+
 MAX_KEYS = 200
 """More keys than any issuer publishes; a longer set is refused."""
 
@@ -104,11 +107,19 @@ def load_jwks(document: Any, algorithms: Sequence[str], *, symmetric: bool = Fal
     skipped: list[str] = []
     for place, entry in enumerate(entries):
         try:
-            usable.append(_usable(import_jwk(entry), algorithms, symmetric=symmetric))
+            key = import_jwk(_without_private_part(entry))
+            usable.append(_usable(key, algorithms, symmetric=symmetric))
         except UnusableKeys as error:
             skipped.append(f"key {place}: {error}")
     refuse_duplicates(key.kid for key in usable)
     return _loaded(usable, skipped)
+
+
+def _without_private_part(entry: Any) -> Any:
+    """A JWK as verifiers need it: checking that a private part is right takes up to seconds."""
+    if not isinstance(entry, Mapping):
+        return entry
+    return {name: entry[name] for name in entry if name not in _PRIVATE}
 
 
 def _entries(document: Any) -> list[Any]:

@@ -14,8 +14,9 @@ from jwt_guard.tokens.lifetimes import LifetimePolicy, LifetimeRules, Lifetimes
 
 __all__ = ["TokenSettings", "keeping_of", "lifetimes_of", "refresh_keys_of", "server_secrets"]
 
-_FOREIGN = 90 * 86_400.0
-"""How long cut-offs of foreign tokens are kept where nothing says how long these live."""
+_AT_LEAST = 90 * 86_400.0
+_AT_MOST = 3650 * 86_400.0
+"""How long cut-offs of sessions and subjects are kept, whatever the age of foreign tokens."""
 
 
 class PolicySettings(Protocol):
@@ -107,15 +108,20 @@ def _policy(settings: PolicySettings) -> LifetimePolicy:
     )
 
 
-def keeping_of(settings: TokenSettings | None, leeway: float) -> Keeping:
-    """How long cut-offs must be kept, with a minute for answers that are on their way."""
-    if settings is None:
-        return Keeping(tokens=60 + leeway, sessions=_FOREIGN)
-    longest = lifetimes_of(settings).longest()
-    return Keeping(
-        tokens=longest.access + 60 + leeway,
-        sessions=max(longest.absolute, _FOREIGN) + longest.access + 60 + leeway,
-    )
+def keeping_of(settings: TokenSettings | None, leeway: float, oldest: float) -> Keeping:
+    """How long cut-offs must be kept, with a minute for answers that are on their way.
+
+    Args:
+        settings: what is said of our own tokens.
+        leeway: how far clocks may differ, in seconds.
+        oldest: the greatest age at which a token is accepted, in seconds; infinite for any.
+    """
+    access, sessions = 0.0, min(max(oldest, _AT_LEAST), _AT_MOST)
+    if settings is not None:
+        longest = lifetimes_of(settings).longest()
+        access, sessions = longest.access, max(sessions, longest.absolute)
+    slack = access + 60 + leeway
+    return Keeping(tokens=slack, sessions=sessions + slack)
 
 
 def refresh_keys_of(settings: TokenSettings, base: Path) -> RefreshKeys:

@@ -21,8 +21,8 @@ _ATTEMPTS = 100
 """Each attempt that fails is one by which another request got on; more than these never race."""
 
 
-_LONGEST = 256
-"""How much is kept of a device's, an agent's or a place's name."""
+_LONGEST = 255
+"""How much is kept of a device's, an agent's or a place's name; a column of Django has no more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Tokens that are good for one request: known by their `jti`, in all processes of a store."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from hashlib import sha256
 
 from jwt_guard.errors import Reason, Refusal
@@ -11,13 +12,16 @@ from jwt_guard.stores.protocol import Store
 
 __all__ = ["OneTimeTokens"]
 
+_SKEW = 60.0
+"""How far the clocks of processes and stores may differ, in seconds."""
+
 
 class OneTimeTokens:
     """Lets each token of some issuers through the first time only.
 
     Args:
         store: remembers them until they have expired.
-        issuers: whose tokens are good for one request.
+        issuers: whose tokens are good for one request, at any time.
         leeway: how long after its expiry a token may still be accepted, in seconds.
         clock: seconds since 1970 UTC.
     """
@@ -27,12 +31,12 @@ class OneTimeTokens:
     def __init__(
         self,
         store: Store,
-        issuers: Iterable[str],
+        issuers: AbstractSet[str],
         *,
         leeway: float,
         clock: Callable[[], float],
     ) -> None:
-        self.issuers = frozenset(issuers)
+        self.issuers = issuers
         self._store = store
         self._leeway = leeway
         self._clock = clock
@@ -50,7 +54,7 @@ class OneTimeTokens:
         times = yield from self._store.tally(
             f"jti:{sha256(name).hexdigest()}",
             now=milliseconds(self._clock()),
-            until=milliseconds(principal.expires_at + self._leeway) + 1,
+            until=milliseconds(principal.expires_at + self._leeway + _SKEW),
         )
         if times > 1:
             raise Refusal(Reason.TOKEN_REPLAYED, claim="jti")

@@ -33,8 +33,8 @@ _logger = logging.getLogger("jwt_guard")
 
 
 def milliseconds(seconds: float) -> int:
-    """Seconds as stores count them."""
-    return int(seconds * 1000)
+    """Seconds as stores count them; a time that they cannot count is the last that they can."""
+    return int(min(seconds * 1000, FOREVER))
 
 
 def _key(kind: str, *names: str) -> str:

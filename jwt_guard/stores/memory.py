@@ -24,15 +24,15 @@ class _Ends:
 
     def over(self, now: int, limit: int, end_of: Callable[[str], int | None]) -> list[str]:
         """At most `limit` keys whose time has come; each is told once."""
-        found: list[str] = []
+        found: dict[str, None] = {}  # a count that began anew stands in the heap once more
         while len(found) < limit and self._heap and self._heap[0][0] <= now:
             key = heappop(self._heap)[1]
             end = end_of(key)
             if end is not None and end > now:
                 self.add(key, end)
             elif end is not None:
-                found.append(key)
-        return found
+                found[key] = None
+        return list(found)
 
 
 class MemoryStore:

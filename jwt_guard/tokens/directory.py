@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 from jwt_guard.errors import Reason, Refusal
@@ -29,7 +30,8 @@ class IssuerDirectory:
     Args:
         named: the issuers of the configuration.
         resolve: from an `iss` to the issuer's entry; None for a stranger.
-        build: from an entry to the issuer; not asked again while the entry stays equal.
+        build: from an entry to the issuer; not asked again while the entry stays equal, by value,
+            for an application may well change it in place.
     """
 
     def __init__(
@@ -89,7 +91,8 @@ class _Resolver:
         with self._lock:
             found = self._ready.get(issuer)
             if found is None or found[0] != entry:
-                found = entry, self._build(issuer, entry)
+                kept = deepcopy(dict(entry) if isinstance(entry, Mapping) else entry)
+                found = kept, self._build(issuer, kept)
                 self._make_room()
                 self._ready[issuer] = found
             return found[1]

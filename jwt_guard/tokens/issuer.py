@@ -93,7 +93,9 @@ class TokenIssuer:
             lifetime: seconds, instead of what the rules say.
 
         Raises:
-            ValueError: `claims`, or the application's hook, gives one that is decided here.
+            ValueError: `claims`, or the application's hook, gives one that is decided here; or a
+                token of a session would live longer than the rules know, and so outlive its
+                session's cut-off.
         """
         roles = list(roles)
         if lifetime is None:
@@ -112,6 +114,8 @@ class TokenIssuer:
         body = _with_more(body, claims, _OURS)
         if self.more_claims is not None:
             body = _with_more(body, self.more_claims(dict(body)), body)
+        if "sid" in body and lifetime > self.lifetimes.longest().access:
+            raise ValueError("a token with `sid` lives no longer than `access_lifetime`")
         return sign(self.keys.current, body)
 
     @property

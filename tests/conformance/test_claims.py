@@ -215,6 +215,14 @@ def test_F15_one_time_token_replayed(api: Api) -> None:
     served(api.get("/me", mint({"iss": ONCE}, name="once", jti=f"once-{next(SERIAL)}")))
 
 
+@pytest.mark.parametrize("expires_at", [1e16, 1e306])
+def test_F15_a_one_time_token_that_expires_never(api: Api, expires_at: float) -> None:
+    """Whatever number a trusted issuer writes, there is an answer, and a second one."""
+    token = mint({"iss": ONCE}, name="once", jti=f"once-{next(SERIAL)}", exp=expires_at)
+    served(api.get("/me", token))
+    refused(api.get("/me", token))
+
+
 def test_F15_without_a_jti_nothing_is_known(api: Api) -> None:
     """A one-time token without `jti` could be replayed, so it is refused at once."""
     refused(api.get("/me", mint({"iss": ONCE}, name="once", jti=ABSENT)))

@@ -260,6 +260,15 @@ def test_a_lifetime_may_be_chosen(own: Guard, lifetime: float, lives: bool) -> N
         assert refused(own, token) == (Reason.TOKEN_EXPIRED, "exp")
 
 
+def test_a_token_of_a_session_does_not_outlive_its_cut_off(own: Guard) -> None:
+    """Which is kept as long as the configuration lets access tokens live."""
+    assert own.issuer is not None
+    own.issuer.issue("ada", client_id="web", claims={"sid": "s-1"}, lifetime=own.issuer.lifetime)
+    own.issuer.issue("ada", client_id="web", lifetime=3600)
+    with pytest.raises(ValueError, match="access_lifetime"):
+        own.issuer.issue("ada", client_id="web", claims={"sid": "s-1"}, lifetime=3600)
+
+
 @pytest.mark.parametrize("name", ["iss", "sub", "aud", "exp", "iat", "jti", "client_id"])
 def test_claims_that_are_decided_here_cannot_be_given(own: Guard, name: str) -> None:
     """An application cannot overrule them by accident."""

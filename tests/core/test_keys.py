@@ -244,6 +244,14 @@ def test_C7_a_secret_in_a_published_set_is_skipped() -> None:
     assert "a secret, where" in _why(load_jwks, published, ["HS256"], symmetric=False)
 
 
+@pytest.mark.parametrize("algorithm", ["RS256", "ES256", "Ed25519"])
+def test_J8_the_private_part_of_a_published_key_is_not_looked_at(algorithm: str) -> None:
+    """To check that of an RSA key takes up to seconds, and a set may hold two hundred."""
+    for published in (private_jwk(algorithm), private_jwk(algorithm, d="AAAA", p="!", qi=5)):
+        (key,) = load_jwks({"keys": [published]}, [algorithm]).keys.keys
+        assert not key.key.is_private
+
+
 def test_J7_bad_keys_of_a_set_are_skipped_and_reported() -> None:
     """One good key among bad ones is enough (RFC 7517, 5)."""
     bad: list[Any] = [

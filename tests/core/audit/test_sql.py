@@ -137,10 +137,11 @@ def test_a_dead_database_is_a_failure_that_names_no_password() -> None:
     assert "the-password" not in str(caught.value)
 
 
-def test_an_unknown_url_is_refused() -> None:
+@pytest.mark.parametrize("url", ["://", "valkey://127.0.0.1", "https://audit.example.test/"])
+def test_an_unknown_url_is_refused(url: str) -> None:
     """At start."""
     with pytest.raises(ValueError, match="URL"):
-        SqlTables("://", Path())
+        SqlTables(url, Path())
 
 
 def test_guard_and_command_work_with_a_database(tmp_path: Path) -> None:

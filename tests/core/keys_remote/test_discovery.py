@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -351,6 +352,35 @@ def test_a_changed_entry_is_built_anew(server: FaultyServer) -> None:
     assert verdict(guard, token) == "ada"
     entry["algorithms"] = ["RS256"]
     assert verdict(guard, token) == "algorithm_not_allowed"
+
+
+@pytest.mark.parametrize("kind", [dict, MappingProxyType])
+def test_an_entry_that_is_changed_in_place_is_built_anew(kind: Any) -> None:
+    """A key that an application takes out of its own mapping verifies nothing from then on."""
+    held: dict[str, Any] = {"keys": jwks(), "algorithms": ["ES256", "RS256"]}
+    guard = Guard.from_config(
+        {"audience": AUDIENCE, "issuers_in_code": True}, issuers=lambda issuer: kind(held)
+    )
+    assert [verdict(guard, mint()) for _ in range(2)] == ["ada"] * 2
+    held["keys"]["keys"][:] = [jwk("ES256", "other")]
+    assert verdict(guard, mint()) == "key_unknown"
+    held["keys"]["keys"].append(jwk("ES256"))
+    assert verdict(guard, mint()) == "ada"
+    held["keys"]["keys"].append(jwk("RS256"))
+    held["algorithms"].remove("ES256")
+    assert verdict(guard, mint()) == "algorithm_not_allowed"
+
+
+def test_F15_one_time_tokens_of_a_resolved_issuer() -> None:
+    """They are good for one request as those of a named one are, and no more when that changes."""
+    entry = {"keys": jwks(), "algorithms": ["ES256"], "one_time": True}
+    guard = Guard.from_config(
+        {"audience": AUDIENCE, "issuers_in_code": True}, issuers=lambda issuer: dict(entry)
+    )
+    token = mint()
+    assert [verdict(guard, token) for _ in range(2)] == ["ada", "token_replayed"]
+    entry["one_time"] = False
+    assert verdict(guard, token) == "ada"
 
 
 @pytest.mark.parametrize("answer", [{}, {"keys": 5}, {"issuer": "https://other.test"}, 5])

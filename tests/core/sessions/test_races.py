@@ -13,7 +13,7 @@ from django.db import connections
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import arun, run
-from jwt_guard.sessions import Grant
+from jwt_guard.sessions import Client, Grant
 from tests.core.sessions.conftest import WEB, App, application
 from tests.support.servers import open_any
 
@@ -89,6 +89,19 @@ def test_nothing_survives_a_revocation_in_the_same_instant(shared: App) -> None:
                 shared.guard.verify(each.access_token)
             with pytest.raises(Refusal, match="grant_invalid"):
                 shared.refresh(each.refresh_token)
+
+
+@pytest.mark.parametrize("drive", [sync_to_async(run), arun], ids=["blocking", "asynchronous"])
+async def test_the_longest_names_fit_into_each_store(
+    shared: App, drive: Callable[..., Any]
+) -> None:
+    """A browser with a long user agent logs in everywhere."""
+    device, agent, place = "d" * 999, "a" * 999, "p" * 999
+    client = Client(client_id="c" * 255, device=device, agent=agent, place=place)
+    grant = await drive(shared.sessions.start("ada", client=client))
+    await drive(shared.sessions.refresh(grant.refresh_token, client=client))
+    (info,) = await drive(shared.sessions.list("ada"))
+    assert (info.device, info.agent, info.place) == (device[:255], agent[:255], place[:255])
 
 
 @pytest.mark.parametrize("drive", [sync_to_async(run), arun], ids=["blocking", "asynchronous"])

@@ -130,7 +130,7 @@ def test_sessions_are_listed_with_device_place_and_times(app: App) -> None:
         client_id="web",
         tenant="acme",
         device="phone[2J",
-        agent="B" * 256,
+        agent="B" * 255,
         place="::1",
         created_at=begun,
         used_at=begun + 120,
@@ -222,6 +222,35 @@ def test_foreign_tokens_are_revoked_by_iat() -> None:
     refused(revocations.revoke_token("t-2", expires_at=clock.now + 60, issuer=issuer), True, True)
     with pytest.raises(ValueError, match="name the issuer"):
         run(revocations.revoke_subject("ada"))
+
+
+@pytest.mark.parametrize("profile", ["rfc9068", "legacy"])
+def test_a_foreign_token_does_not_outlive_its_cut_off(profile: str) -> None:
+    """Cut-offs are kept as long as tokens of that age are accepted, those of any age for years."""
+    clock, year = tokens.Clock(), 365 * 86_400
+    issuer = {**tokens.configuration()["issuers"][0], "profile": profile}
+    age = {"max_token_age": year} if profile == "rfc9068" else {}
+    guard = Guard.from_config(tokens.configuration(issuers=[issuer], **age), clock=clock)
+    token = tokens.mint(exp=tokens.NOW + year)
+    run(guard.revocations.revoke_subject("ada", issuer=tokens.ISSUER))
+    clock.now += year - 60
+    assert run(guard.store.purge(now=int(clock.now * 1000), limit=10)) == 0
+    with pytest.raises(Refusal, match="token_revoked"):
+        guard.verify(token)
+
+
+@pytest.mark.parametrize("expires_at", [1e15, 1e18, 1e306, 1.7e308])
+def test_a_token_that_expires_never_is_revoked_too(expires_at: float) -> None:
+    """Whatever number a trusted issuer writes."""
+    guard = Guard.from_config(tokens.configuration())
+    token = tokens.mint(exp=expires_at)
+    run(
+        guard.revocations.revoke_token(
+            "token-1", expires_at=guard.verify(token).expires_at, issuer=tokens.ISSUER
+        )
+    )
+    with pytest.raises(Refusal, match="token_revoked"):
+        guard.verify(token)
 
 
 def test_a_token_that_is_younger_than_the_cut_off_is_fine() -> None:

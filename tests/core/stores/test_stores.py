@@ -129,6 +129,24 @@ async def test_what_is_counted_begins_anew_at_its_end(store: Store, act: Act[Any
     assert await count(HOUR + 1) == 1
 
 
+async def test_what_was_forgotten_and_counted_again_ends_once(store: Store, act: Act[Any]) -> None:
+    """As after each login: else the one who comes when the counts are over meets an error."""
+    for second in range(3):
+        assert await act(store.tally("k", now=NOW + second, until=NOW + HOUR + second)) == 1
+        await act(store.forget("k"))
+    assert await act(store.tally("k", now=NOW, until=NOW + HOUR)) == 1
+    for name in ("other", "k"):
+        assert await act(store.tally(name, now=NOW + 2 * HOUR, until=NOW + 3 * HOUR)) == 1
+
+
+@pytest.mark.parametrize("until", [FOREVER, FOREVER - 1])
+async def test_what_ends_never_is_counted_too(store: Store, act: Act[Any], until: int) -> None:
+    """A trusted issuer may write any number as the end of its tokens."""
+    assert [await act(store.tally("k", now=NOW, until=until)) for _ in range(2)] == [1, 2]
+    await act(store.cut_off("k", at=FOREVER, until=until))
+    assert await act(store.latest_cut_off(["k"])) == FOREVER
+
+
 async def fill_with_what_expires(store: Store, act: Act[Any]) -> None:
     """Sessions, cut-offs and counts that end in an hour, and some whose end was put off."""
     soon, late = NOW + HOUR, NOW + 2 * HOUR
