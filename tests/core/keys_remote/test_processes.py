@@ -163,13 +163,10 @@ def test_a_reload_without_threads_raises_nothing(
 
 ENDING = """
     import asyncio, logging, sys, threading, time
-    from tests.core.keys_remote.support import averdict, verdict
-    from jwt_guard import Guard
+    from tests.core.keys_remote.support import averdict, guard_at, verdict
     logging.disable()
     way, uri, token = sys.argv[1:]
-    issuer = {"issuer": "https://issuer.example.test", "keys": uri, "algorithms": ["ES256"]}
-    issuer |= {"allow_http": True, "refresh_every": 1, "timeout": 1}
-    guard = Guard.from_config({"audience": "https://api.example.test", "issuers": [issuer]})
+    guard = guard_at(uri, refresh_every=1, timeout=1)
 
     async def on_a_loop():
         await averdict(guard, token)
@@ -209,6 +206,26 @@ def test_a_program_ends_silently_while_a_provider_hangs(
     faulty_server.at(JWKS, once)
     assert _run(ENDING, way, faulty_server.jwks_uri, mint()) == "ada\n"
     assert way == "after" or faulty_server.count() == 2
+
+
+def test_the_first_fetch_on_a_loop_imports_no_network(faulty_server: FaultyServer) -> None:
+    """What takes long was imported when the guard was built, not while requests wait."""
+    faulty_server.jwks = jwks()
+    code = """
+    import asyncio, sys
+    from tests.core.keys_remote.support import averdict, guard_at
+    guard = guard_at(sys.argv[1])
+
+    async def work():
+        before = {*sys.modules}
+        print(await averdict(guard, sys.argv[2]))
+        print(*{name.partition(".")[0] for name in {*sys.modules} - before})
+
+    asyncio.run(work())
+    """
+    answer, *imported = _run(code, faulty_server.jwks_uri, mint()).split()
+    assert answer == "ada"
+    assert not {"anyio", "httpcore2", "httpx2", "asyncio", "ssl"} & {*imported}
 
 
 def test_a_loop_that_is_closed_during_a_fetch_holds_nobody_up(faulty_server: FaultyServer) -> None:
