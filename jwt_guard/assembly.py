@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from math import inf
+from inspect import iscoroutinefunction
 from typing import Any
 
 from jwt_guard.audit.observer import Observer
@@ -92,11 +94,17 @@ class Assembly:
         """The trusted issuers: those that are named, and those that code resolves.
 
         Raises:
-            ConfigurationError: `issuers_in_code` and the resolver are not there together.
+            ConfigurationError: `issuers_in_code` and the resolver are not there together, or the
+                resolver is asynchronous.
         """
         if self._config.issuers_in_code != (resolve is not None):
             message = "goes with a resolver, and a resolver with it"
             remedy = "pass `issuers=` to the guard and set this to true"
+            problem = Problem(path="issuers_in_code", message=message, remedy=remedy)
+            raise ConfigurationError(problem)
+        if iscoroutinefunction(resolve):
+            message = "has an asynchronous resolver, which is asked on every request"
+            remedy = "answer from memory in a plain function"
             problem = Problem(path="issuers_in_code", message=message, remedy=remedy)
             raise ConfigurationError(problem)
         return IssuerDirectory(named, resolve, self._resolved)
@@ -143,14 +151,23 @@ class Assembly:
             keys=keys,
             rules=_rules(
                 self._config,
-                PROFILES[issuer.profile],
+                self._profile(issuer),
                 audiences=frozenset(issuer.audience or self._config.audience),
                 clients=frozenset(issuer.clients) or None,
                 client_subjects=issuer.client_subjects,
-                roles=self._config.roles.claims or PROFILES[issuer.profile].roles,
-                tenant=self._config.tenants.claim or PROFILES[issuer.profile].tenant,
             ),
             decryptor=decryptor,
+        )
+
+    def _profile(self, issuer: IssuerConfig) -> Profile:
+        """The kind of its tokens, with the places of claims that the configuration names."""
+        profile = PROFILES[issuer.profile]
+        return replace(
+            profile,
+            roles=issuer.role_claims or self._config.roles.claims or profile.roles,
+            scopes=issuer.scope_claims or profile.scopes,
+            permissions=issuer.permission_claims or profile.permissions,
+            tenant=issuer.tenant_claim or self._config.tenants.claim or profile.tenant,
         )
 
     def _decryptor(self, issuer: IssuerConfig) -> Decryptor | None:
@@ -194,12 +211,10 @@ def _own(config: Config, name: str, keys: SigningKeys) -> TrustedIssuer:
         keys=keys.source,
         rules=_rules(
             config,
-            RFC9068,
+            RFC9068,  # roles and tenant where we write them, whatever other issuers do
             audiences=frozenset(config.audience),
             clients=None,
             client_subjects=False,
-            roles=RFC9068.roles,  # where we write them, whatever other issuers do
-            tenant=RFC9068.tenant,
         ),
     )
 
@@ -211,8 +226,6 @@ def _rules(
     audiences: frozenset[str],
     clients: frozenset[str] | None,
     client_subjects: bool,
-    roles: Iterable[str | tuple[str, ...]],
-    tenant: str | tuple[str, ...] | None,
 ) -> ClaimRules:
     return ClaimRules(
         profile=profile,
@@ -221,10 +234,10 @@ def _rules(
         max_age=_max_age(config, profile),
         clients=clients,
         client_subjects=client_subjects,
-        roles=_role_paths(roles, audiences),
+        roles=_role_paths(profile.roles, audiences),
         scopes=tuple(ClaimPath(path) for path in profile.scopes),
         permissions=tuple(ClaimPath(path) for path in profile.permissions),
-        tenant=ClaimPath(tenant) if tenant else None,
+        tenant=ClaimPath(profile.tenant) if profile.tenant else None,
     )
 
 

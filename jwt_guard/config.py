@@ -38,6 +38,7 @@ from jwt_guard.settings import (
     table,
     text,
 )
+from jwt_guard.tokens.issuer_names import right_form
 from jwt_guard.tokens.presets import PROFILES
 
 __all__ = [
@@ -58,6 +59,8 @@ ENVIRONMENT_PREFIX = "JWT_GUARD__"
 """Environment variables that overrule a file: `JWT_GUARD__CACHE__SIZE=0`."""
 
 _DAY = 86_400
+_KEY_MANAGEMENT = ("RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW")
+_CONTENT_ENCRYPTION = ("A256GCM", "A128GCM", "A256CBC-HS512", "A128CBC-HS256")
 _TENANT = "{tenant}"
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[a-z0-9.:\[\]_-]+")
 _TENANT_NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*")
@@ -179,6 +182,26 @@ class IssuerConfig:
         seconds(0.1, 60), "how long a fetch of keys may take in all, in seconds", default=5.0
     )
 
+    role_claims: tuple[str | tuple[str, ...], ...] = setting(
+        paths,
+        "where roles stand in its claims; when not set, `claims` of `[roles]`, or the profile's"
+        " places",
+        default=(),
+    )
+    scope_claims: tuple[str | tuple[str, ...], ...] = setting(
+        paths, "where scopes stand in its claims; the profile's places, when not set", default=()
+    )
+    permission_claims: tuple[str | tuple[str, ...], ...] = setting(
+        paths,
+        "where permissions stand in its claims; the profile's places, when not set",
+        default=(),
+    )
+    tenant_claim: str | tuple[str, ...] | None = setting(
+        path,
+        "where the tenant stands in its claims; when not set, `claim` of `[tenants]`, or the"
+        " profile's place",
+        default=None,
+    )
     decryption_keys: str | dict[str, Any] | None = setting(
         _keys,
         "our private keys, where tokens must come encrypted: a JWK, JWK set or PEM file, `env:NAME`"
@@ -189,12 +212,12 @@ class IssuerConfig:
     key_management: tuple[str, ...] = setting(
         some_of(*KEY_MANAGEMENT),
         "the values of `alg` that are accepted in encrypted tokens",
-        default=("RSA-OAEP-256", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"),
+        default=_KEY_MANAGEMENT,
     )
     content_encryption: tuple[str, ...] = setting(
         some_of(*CONTENT_ENCRYPTION),
         "the values of `enc` that are accepted in encrypted tokens",
-        default=("A256GCM", "A128GCM", "A256CBC-HS512", "A128CBC-HS256"),
+        default=_CONTENT_ENCRYPTION,
     )
     tenants: tuple[str, ...] = setting(
         _tenant_names,
@@ -231,41 +254,82 @@ class IssuerConfig:
 
     def problems(self, at: str) -> list[Problem]:
         """What is wrong between the fields."""
-        found = []
-        if bool(self.tenants) != (_TENANT in self.issuer):
-            found.append(
-                _of(
-                    at,
-                    "tenants",
-                    f"goes with {_TENANT} in `issuer`, and that with it",
-                    "list the tenants that are trusted",
-                )
-            )
+        found = self._name_problems(at)
         if (self.keys is None) == (self.secret is None):
             found.append(_of(at, "keys", "needs keys or a secret, one of them", "set `keys`"))
         if self.secret is not None and not ALGORITHMS[self.algorithms[0]].symmetric:
             found.append(
                 _of(at, "secret", "goes with HS256, HS384 or HS512 only", "set `keys` instead")
             )
-        found += self._url_problems(at)
-        return found
+        rules = (self.key_management, self.content_encryption)
+        if self.decryption_keys is None and rules != (_KEY_MANAGEMENT, _CONTENT_ENCRYPTION):
+            message = "is missing, so that unencrypted tokens would be accepted"
+            found.append(_of(at, "decryption_keys", message, "name our private keys"))
+        return found + self._place_problems(at)
 
-    def _url_problems(self, at: str) -> list[Problem]:
-        url = self.issuer if self.keys == "discover" else self.keys
-        if not isinstance(url, str) or "://" not in url[:8]:
-            if self.keys == "discover":
-                return [_of(at, "issuer", "is no URL to discover from", "set `keys` to a file")]
-            return []
-        if is_fetchable(url, Reach(loopback=self.allow_http, private=self.private_network)):
-            return []
-        return [
-            _of(
-                at,
-                "keys",
+    def _name_problems(self, at: str) -> list[Problem]:
+        """Names that no token bears."""
+        if bool(self.tenants) != (_TENANT in self.issuer):
+            message = f"goes with {_TENANT} in `issuer`, and that with it"
+            return [_of(at, "tenants", message, "list the tenants that are trusted")]
+        for each in self.per_tenant():
+            if "{" in each.issuer or (each.place is not None and "{" in each.place):
+                message = "holds braces that no tenant fills"
+                return [_of(at, "issuer", message, f"write {_TENANT}, and list `tenants`")]
+            written = right_form(each.issuer)
+            if written is not None:
+                return [_of(at, "issuer", "is no name that its tokens bear", f"write {written}")]
+        return []
+
+    @property
+    def place(self) -> str | None:
+        """The URL at which keys are looked for first; None where they are at hand."""
+        if self.keys == "discover":
+            return self.issuer
+        is_url = isinstance(self.keys, str) and "://" in self.keys[:8]
+        return str(self.keys) if is_url else None
+
+    def _place_problems(self, at: str) -> list[Problem]:
+        """What is wrong with where the keys are, the first thing of it."""
+        place, discover = self.place, self.keys == "discover"
+        if place is None:
+            is_close = isinstance(self.keys, str) and self.keys.lower() == "discover"
+            return [_of(at, "keys", "is no file", 'write "discover"')] if is_close else []
+        reach = Reach(loopback=self.allow_http, private=self.private_network)
+        name = "issuer" if discover else "keys"
+        faults = (
+            (
+                "://" not in place[:8],
+                name,
+                "is no URL to discover from",
+                "set `keys` to a file",
+            ),
+            (
+                "/.well-known/o" in place,
+                name,
+                "is where metadata are, not a name or keys",
+                'write the issuer that they state, and `keys = "discover"`',
+            ),
+            (
+                discover and "?" in place,
+                name,
+                "has a query (RFC 8414 section 2)",
+                "set `keys` to the URL of its keys",
+            ),
+            (
+                ALGORITHMS[self.algorithms[0]].symmetric,
+                "algorithms",
+                "are HMAC's, whose secrets never come over the network",
+                "set `secret` instead of `keys`",
+            ),
+            (
+                not is_fetchable(place, reach),
+                name,
                 "is not an https URL of a host that may be asked",
                 "use https; name allow_http for this very host, private_network for a private one",
-            )
-        ]
+            ),
+        )
+        return [_of(at, *fault) for is_so, *fault in faults if is_so][:1]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -35,7 +35,7 @@ from jwt_guard.sessions.building import keeping_of
 from jwt_guard.sessions.replay import OneTimeTokens
 from jwt_guard.sessions.revocation import Revocations
 from jwt_guard.stores.protocol import Store
-from jwt_guard.tokens.verifier import Verified, Verifier
+from jwt_guard.tokens.verifier import TrustedIssuer, Verified, Verifier
 
 __all__ = ["BadToken", "Guard", "Outcome"]
 
@@ -207,8 +207,11 @@ class Guard:
             By issuer, whether its keys could be loaded.
         """
         issuers = list(self.issuers)
-        with ThreadPoolExecutor(_LOADS_AT_ONCE) as pool:
-            loaded = list(pool.map(lambda each: run(each.keys.reload()), issuers))
+        try:
+            with ThreadPoolExecutor(_LOADS_AT_ONCE) as pool:
+                loaded = list(pool.map(_reloaded, issuers))
+        except RuntimeError:  # no thread can be had: the program ends, or is at its limit
+            loaded = [_reloaded(each) for each in issuers]
         return {each.issuer: good for each, good in zip(issuers, loaded, strict=True)}
 
     async def areload_keys(self) -> dict[str, bool]:
@@ -444,6 +447,10 @@ class Guard:
 
     def __repr__(self) -> str:
         return f"Guard(issuers={len(self.config.issuers)})"
+
+
+def _reloaded(trusted: TrustedIssuer) -> bool:
+    return run(trusted.keys.reload())
 
 
 def _recorded(outcome: Outcome, pending: Iterable[Pending]) -> Flow[Outcome]:

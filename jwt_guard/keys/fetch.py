@@ -9,8 +9,10 @@ import os
 import ssl
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 import httpcore2
@@ -92,7 +94,7 @@ class Get(Effect[bytes]):
         return max(0.0, self.deadline - time.monotonic())
 
     async def _fetched(self) -> bytes:
-        transport = _AsyncTransport(AsyncCheckedBackend(self.reach))
+        transport = _AsyncTransport(AsyncCheckedBackend(self.reach, self.deadline))
         async with (
             httpx2.AsyncClient(transport=transport, **self._options()) as client,
             client.stream("GET", self.url) as response,
@@ -171,6 +173,8 @@ def _tls_context() -> ssl.SSLContext:
 def prepare() -> None:
     """Do what is slow about the first fetch now, outside of any request."""
     _tls_context()
+    with suppress(ImportError):  # else the first fetch on a loop imports it, and holds that up
+        import_module("anyio._backends._asyncio")
 
 
 class _Transport(httpx2.BaseTransport):

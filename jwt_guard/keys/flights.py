@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from typing import Any
 
+from jwt_guard.audit.threads import started
 from jwt_guard.flow import Effect, Flow, arun, run
 
 __all__ = ["Flight", "Landing"]
@@ -61,16 +62,12 @@ class Flight:
             self.launch_task(loop)
 
     def launch_thread(self) -> None:
-        """Start as a thread, unless it has started."""
-        if self._take_off() or self._is_on(_running_loop()):
-            thread = threading.Thread(target=self._fly, name="jwt-guard-keys", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the process is ending, or has no thread to spare
-                self._land()
+        """Start as a thread, unless it has started and goes on while the caller waits."""
+        if self._take_off(_running_loop()) and started(self._fly, "jwt-guard-keys") is None:
+            self._land()
 
     def launch_task(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Start as a task of the running loop, unless it has started."""
+        """Start as a task of the running loop, unless it has started and goes on."""
         if self._take_off():
             self._loop = loop
             self._task = loop.create_task(self._afly())
@@ -88,14 +85,22 @@ class Flight:
         """Seconds of patience, whoever comes when."""
         return max(0.0, self._deadline - time.monotonic())
 
-    def _take_off(self) -> bool:
-        with self._lock:
-            taken, self._taken = self._taken, True
-            return not taken
+    def _take_off(self, blocked: Any = None) -> bool:
+        """Whether the caller is to start it: the first one, or the first to find it stuck.
 
-    def _is_on(self, loop: Any) -> bool:
-        """Whether it is a task of the loop that is about to be blocked, and so cannot land."""
-        return loop is not None and self._loop is loop
+        Args:
+            blocked: the loop that the caller is about to block, if any.
+        """
+        with self._lock:
+            if self._taken and not self._is_stuck(blocked):
+                return False
+            self._taken, self._loop = True, None
+            return True
+
+    def _is_stuck(self, blocked: Any) -> bool:
+        """Whether it is a task of a loop that does not turn, and so cannot land."""
+        loop = self._loop
+        return loop is not None and (loop is blocked or not loop.is_running())
 
     def _fly(self) -> None:
         try:

@@ -45,10 +45,11 @@ class JwksLoader:
         except FetchFailed:
             self._found = None
             raise
-        digest = sha256(body).digest()
+        entries = _entries(body)
+        digest = _digest(entries)
         if known is not None and known.digest == digest:
             return known
-        return self._document(body, digest)
+        return self._document(entries, digest)
 
     def _url(self, deadline: float) -> Flow[str]:
         found = self._found
@@ -58,23 +59,30 @@ class JwksLoader:
         self._found = url, time.monotonic() + _FOUND_FOR
         return url
 
-    def _document(self, body: bytes, digest: bytes) -> Document:
+    def _document(self, entries: list[Any], digest: bytes) -> Document:
         try:
-            loaded = load_jwks(_key_set(body), self._algorithms)
+            loaded = load_jwks({"keys": entries}, self._algorithms)
         except UnusableKeys as error:
             raise KeysNotLoaded(f"a key set of no use: {error}") from None
         return Document(digest=digest, keys=loaded.keys, skipped=loaded.skipped)
 
 
-def _key_set(body: bytes) -> dict[str, Any]:
-    """A single JWK is none: what is published is a set (RFC 7517 section 5)."""
+class _Published(msgspec.Struct):
+    keys: list[Any]
+
+
+def _entries(body: bytes) -> list[Any]:
+    """The keys of a set. A single JWK is none (RFC 7517 section 5)."""
     try:
-        document = msgspec.json.decode(body, type=dict[str, Any])
+        return msgspec.json.decode(body, type=_Published).keys
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        raise KeysNotLoaded("not a JSON object") from None
-    if "keys" not in document:
-        raise KeysNotLoaded("a JSON object that is no key set")
-    return document
+        raise KeysNotLoaded("not the JSON of a key set") from None
+
+
+def _digest(entries: list[Any]) -> bytes:
+    """The same for the same keys, in whatever order and spelling this server has put them."""
+    spelt = sorted(msgspec.json.encode(entry, order="sorted") for entry in entries)
+    return sha256(b"\n".join(spelt)).digest()
 
 
 def remote_loader(

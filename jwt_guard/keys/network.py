@@ -17,6 +17,8 @@ from jwt_guard.keys.reach import Reach
 
 __all__ = ["AsyncCheckedBackend", "CheckedBackend"]
 
+_SHARES = 3
+
 
 def _left(deadline: float, timeout: float | None) -> float:
     """Seconds for the next step: never more than are left until the deadline.
@@ -28,6 +30,15 @@ def _left(deadline: float, timeout: float | None) -> float:
     if left <= 0:
         raise httpcore2.ReadTimeout
     return left if timeout is None else min(left, timeout)
+
+
+def _next(addresses: list[str], deadline: float) -> tuple[str, float]:
+    """Take the next address, and how long to wait for it, in seconds.
+
+    One that does not answer leaves time for the others, and many of them leave enough to each.
+    """
+    share = min(len(addresses), _SHARES)
+    return addresses.pop(0), _left(deadline, None) / share
 
 
 class CheckedBackend(httpcore2.NetworkBackend):
@@ -47,15 +58,15 @@ class CheckedBackend(httpcore2.NetworkBackend):
             AddressRefused: the host has an address that may not be asked.
         """
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        failure: httpcore2.ConnectError | None = None
-        for address in self._reach.checked(str(entry[4][0]) for entry in found):
+        addresses = self._reach.checked(str(entry[4][0]) for entry in found)
+        while True:
+            address, patience = _next(addresses, self._deadline)
             try:
-                left = _left(self._deadline, timeout)
-                stream = self._inner.connect_tcp(address, port, left, *args, **kwargs)
+                stream = self._inner.connect_tcp(address, port, patience, *args, **kwargs)
                 return _DeadlineStream(stream, self._deadline)
-            except httpcore2.ConnectError as error:
-                failure = error
-        raise failure or httpcore2.ConnectError
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                if not addresses:
+                    raise
 
 
 class _DeadlineStream(httpcore2.NetworkStream):
@@ -92,8 +103,9 @@ class _DeadlineStream(httpcore2.NetworkStream):
 class AsyncCheckedBackend(httpcore2.AsyncNetworkBackend):
     """Connections to checked addresses on the running loop, whose caller keeps the deadline."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, deadline: float) -> None:
         self._reach = reach
+        self._deadline = deadline
         self._inner = cast("httpcore2.AsyncNetworkBackend", httpcore2.AnyIOBackend())
 
     async def connect_tcp(
@@ -109,14 +121,14 @@ class AsyncCheckedBackend(httpcore2.AsyncNetworkBackend):
         Raises:
             AddressRefused: the host has an address that may not be asked.
         """
-        addresses = await _resolved(host, port)
-        failure: httpcore2.ConnectError | None = None
-        for address in self._reach.checked(addresses):
+        addresses = self._reach.checked(await _resolved(host, port))
+        while True:
+            address, patience = _next(addresses, self._deadline)
             try:
-                return await self._inner.connect_tcp(address, port, timeout, *args, **kwargs)
-            except httpcore2.ConnectError as error:
-                failure = error
-        raise failure or httpcore2.ConnectError
+                return await self._inner.connect_tcp(address, port, patience, *args, **kwargs)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout):
+                if not addresses:
+                    raise
 
 
 async def _resolved(host: str, port: int) -> list[str]:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from jwt_guard.audit.observer import EventName, Observer, Occurrence, tell
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import Flow
+from jwt_guard.forks import call_after_fork
 from jwt_guard.keys.documents import Document, KeysNotLoaded, LoadKeys
 from jwt_guard.keys.flights import Flight, Landing
 from jwt_guard.keys.keyset import KeySet
@@ -124,6 +125,12 @@ class RemoteKeys:
         self._counts = dict.fromkeys(
             ("loads", "failures", "rotations", "unknown_kids", "spared", "unavailable"), 0
         )
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `Forked`: a load that was under way is the parent's."""
+        self._lock = threading.Lock()
+        self._flight = None
 
     # Lookups
 

@@ -8,8 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from jwt_guard.audit.threads import started
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Effect, Flow
+from jwt_guard.forks import call_after_fork
 from jwt_guard.keys.keyset import KeySet
 from jwt_guard.keys.loading import UnusableKeys
 
@@ -59,6 +61,11 @@ class Watched(Generic[T]):
         self._seen = self._stamp()
         self._value = self._parsed()
         self._next_look = clock() + EVERY
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `Forked`: whoever was reading does not read here."""
+        self._lock = threading.Lock()
 
     def value(self) -> T:
         """The last good value, at once; a change of the file is noticed within a second."""
@@ -90,8 +97,7 @@ class Watched(Generic[T]):
         """Have a change read by a thread, since parsing a private key takes milliseconds."""
         self._next_look = self._clock() + EVERY
         if self._is_due() and not self._lock.locked():
-            name = "jwt-guard-keys"
-            threading.Thread(target=self.read_again, name=name, daemon=True).start()
+            started(self.read_again, "jwt-guard-keys")
 
     def _is_due(self) -> bool:
         return self._stamp() != self._seen or self._is_stale(self._value)

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from jwt_guard.errors import Reason, Refusal
+from jwt_guard.forks import call_after_fork
 from jwt_guard.tokens.verifier import TrustedIssuer
 
 __all__ = ["IssuerDirectory"]
@@ -68,6 +69,11 @@ class _Resolver:
         self._resolve = resolve
         self._build = build
         self._ready: dict[str, tuple[Any, TrustedIssuer]] = {}
+        self._lock = threading.Lock()
+        call_after_fork(self)
+
+    def after_fork(self) -> None:
+        """See `Forked`."""
         self._lock = threading.Lock()
 
     def get(self, issuer: str) -> TrustedIssuer | None:

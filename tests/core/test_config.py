@@ -200,7 +200,7 @@ def test_an_unknown_key_comes_with_a_suggestion(raw: Any, path: str, remedy: str
         (_issuer(keys="file:///etc/keys"), "issuers[0].keys"),
         (_issuer(keys="http://example.test/", allow_http=True), "issuers[0].keys"),
         (_issuer(keys="discover", issuer="no-url"), "issuers[0].issuer"),
-        (_issuer(keys="discover", issuer="http://x.test"), "issuers[0].keys"),
+        (_issuer(keys="discover", issuer="http://x.test"), "issuers[0].issuer"),
         (_issuer(algorithms=[]), "issuers[0].algorithms"),
         (_issuer(algorithms=["none"]), "issuers[0].algorithms"),
         (_issuer(algorithms=["NONE"]), "issuers[0].algorithms"),

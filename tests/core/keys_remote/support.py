@@ -101,7 +101,12 @@ def until(condition: Any, *, within: float = 3.0) -> bool:
 
 def guard_of(server: FaultyServer, **changes: Any) -> Guard:
     """A guard that takes ES256 and RS256 keys from the server."""
-    entry = {"issuer": ISSUER, "keys": server.jwks_uri, "algorithms": ["ES256", "RS256"]}
+    return guard_at(server.jwks_uri, **changes)
+
+
+def guard_at(uri: str, **changes: Any) -> Guard:
+    """The same from any key set on this host."""
+    entry = {"issuer": ISSUER, "keys": uri, "algorithms": ["ES256", "RS256"]}
     return Guard.from_config(
         {"audience": AUDIENCE, "issuers": [entry | {"allow_http": True, "timeout": 2} | changes]}
     )

@@ -400,6 +400,17 @@ def test_a_resolver_is_announced_in_the_configuration() -> None:
         Guard.from_config(configuration(), issuers=lambda issuer: None)
 
 
+def test_an_asynchronous_resolver_is_a_mistake() -> None:
+    """It would hold up every request, and a plain driver could not ask it at all."""
+
+    async def resolve(issuer: str) -> dict[str, Any] | None:
+        return None
+
+    config = {"audience": AUDIENCE, "issuers_in_code": True}
+    with pytest.raises(ConfigurationError, match="plain function"):
+        Guard.from_config(config, issuers=resolve)  # type: ignore[arg-type]
+
+
 def test_background_loads_end() -> None:
     """No thread is left behind by any of these tests."""
     assert until(lambda: not any(t.name == "jwt-guard-keys" for t in threading.enumerate()))

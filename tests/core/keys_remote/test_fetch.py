@@ -2,10 +2,13 @@
 
 import datetime as dt
 import http.server
+import socket
 import ssl
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +141,18 @@ def test_a_bad_key_in_a_set_is_skipped_and_reported(server: FaultyServer, bad: A
     assert stats.skipped[0].startswith("key 0: ")
 
 
+def test_the_same_keys_in_another_order_are_no_rotation(server: FaultyServer) -> None:
+    """Servers of one provider need not agree on it: cached tokens stay, and nothing is told."""
+    guard = guard_of(server)
+    guard.reload_keys()
+    before = next(iter(guard.issuers)).keys.current()
+    keys = [dict(reversed(each.items())) for each in server.jwks["keys"]]
+    server.jwks = {"keys": keys[::-1], "generated": time.time()}
+    assert guard.reload_keys() == {"https://issuer.example.test": True}
+    assert next(iter(guard.issuers)).keys.current() is before
+    assert [stats.rotations for stats in guard.key_stats().values()] == [0]
+
+
 def test_secrets_never_come_over_the_network(server: FaultyServer) -> None:
     """A set with a symmetric key is refused whole."""
     server.jwks = {"keys": [*jwks()["keys"], {"kty": "oct", "k": "c2VjcmV0" * 8}]}
@@ -178,6 +193,34 @@ async def test_a_name_that_resolves_to_this_host_is_refused_on_the_loop(
             await arun(iter(_get(url)))
         assert await arun(iter(_get(url, loopback=True)))
     assert server.count() == 2
+
+
+@pytest.fixture
+def two_hosts(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A URL whose host has two addresses, and at the first one nobody ever answers."""
+    genuine = socket.getaddrinfo
+
+    def resolve(host: str, port: int, *arguments: Any, **options: Any) -> list[Any]:
+        addresses = ("127.0.0.2", "127.0.0.1") if host == "two.example.test" else (host,)
+        return [genuine(each, port, *arguments, **options)[0] for each in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolve)
+    with ExitStack() as open_ones:
+        silent = open_ones.enter_context(socket.socket())
+        silent.bind(("127.0.0.2", server.port))
+        silent.listen(0)
+        for _ in range(4):  # a full queue takes no more, and says nothing
+            waiting = open_ones.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.2", server.port))
+        yield f"http://two.example.test:{server.port}{JWKS}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no second address here")
+async def test_a_host_that_is_half_dead_is_reached(two_hosts: str) -> None:
+    """An address that does not answer leaves time for the next one."""
+    assert run(iter(_get(two_hosts, loopback=True)))
+    assert await arun(iter(_get(two_hosts, loopback=True)))
 
 
 @pytest.mark.parametrize(

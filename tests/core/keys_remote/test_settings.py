@@ -2,12 +2,17 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jwt_guard.assurance.checks import findings
 from jwt_guard.config import Config
+from jwt_guard.errors import ConfigurationError
+from jwt_guard.tokens.issuer_names import right_form
 from tests.support.tokens import AUDIENCE
 from tests.support.verdicts import problems
 
@@ -22,7 +27,7 @@ def _entry(**changes: Any) -> dict[str, Any]:
     [
         {"keys": "http://id.example.test/jwks"},
         {"keys": "HTTP://id.example.test/jwks"},
-        {"keys": "https://user:secret@id.example.test/jwks"},
+        {"keys": "https://user:hunter2@id.example.test/jwks"},
         {"keys": "https://127.0.0.1/jwks"},
         {"keys": "https://localhost/jwks"},
         {"keys": "https://10.0.0.1/jwks"},
@@ -40,6 +45,24 @@ def _entry(**changes: Any) -> dict[str, Any]:
         {"private_network": 1},
         {"tenants": ["acme"]},
         {"issuer": "https://id.example.test/{tenant}"},
+        {"issuer": "https://id.example.test/{tenantid}"},
+        {"issuer": "https://id.example.test?x=1"},
+        {"issuer": "https://id.example.test/.well-known/openid-configuration"},
+        {"keys": "https://id.example.test/{tenant}/jwks"},
+        {"keys": "https://id.example.test/.well-known/openid-configuration"},
+        {"keys": "https://id.example.test/.well-known/oauth-authorization-server"},
+        {"keys": "Discover"},
+        {"algorithms": ["HS256"]},
+        {"algorithms": ["HS256"], "keys": "https://id.example.test/jwks"},
+        {"algorithms": ["none"]},
+        {"algorithms": ["rs256"]},
+        {"algorithms": []},
+        {"profile": "keyclock"},
+        {"key_management": ["dir"]},
+        {"content_encryption": ["A256GCM"]},
+        {"key_management": ["RSA1_5"], "decryption_keys": "keys.json"},
+        {"role_claims": [[]]},
+        {"tenant_claim": 5},
     ],
 )
 def test_every_mistake_is_named_at_start(changes: dict[str, Any]) -> None:
@@ -47,7 +70,57 @@ def test_every_mistake_is_named_at_start(changes: dict[str, Any]) -> None:
     found = problems(_entry(**changes))
     assert found
     assert all(problem.path.startswith("issuers[0].") for problem in found)
-    assert "secret" not in str(found)
+    assert "hunter2" not in str(found)
+
+
+_TENANT = "72f988bf-0000-4000-8000-2d7cd011db47"
+
+
+@pytest.mark.parametrize(
+    ("host", "right", "wrong"),
+    [
+        (
+            "login.microsoftonline.com",
+            f"/{_TENANT}/v2.0",
+            ["/common/v2.0", "/acme.example/v2.0", f"/{_TENANT}/", f"/{_TENANT}/v2.0/"],
+        ),
+        ("sts.windows.net", f"/{_TENANT}/", [f"/{_TENANT}", "/common/", f"/{_TENANT}/v2.0"]),
+        ("acme.eu.auth0.com", "/", ["", "/oauth2", "//"]),
+        ("acme.okta.com", "", ["/", "/oauth2/default/"]),
+        ("acme.okta.com", "/oauth2/default", ["/oauth2"]),
+        ("cognito-idp.us-east-1.amazonaws.com", "/us-east-1_Aa1", ["", "/us-east-1_Aa1/", "/x"]),
+        ("accounts.google.com", "", ["/", "/o/oauth2"]),
+    ],
+)
+def test_names_that_a_provider_does_not_bear(host: str, right: str, wrong: list[str]) -> None:
+    """Well-known providers name themselves in one way; what no token says is told at start."""
+    assert Config.load(_entry(issuer=f"https://{host}{right}")).issuers
+    for path in wrong:
+        (problem,) = problems(_entry(issuer=f"https://{host}{path}"))
+        assert problem.path == "issuers[0].issuer"
+        assert problem.remedy.startswith("write https://")
+
+
+def test_tenants_are_named_as_their_provider_does() -> None:
+    """A template is no way around it."""
+    issuer = "https://login.microsoftonline.com/{tenant}/v2.0"
+    assert Config.load(_entry(issuer=issuer, tenants=[_TENANT])).issuers
+    (problem,) = problems(_entry(issuer=issuer, tenants=[_TENANT, "common"]))
+    assert problem.path == "issuers[0].issuer"
+    auth0 = _entry(issuer="https://{tenant}.auth0.com/", tenants=["acme", "globex.eu"])
+    assert [each.issuer for each in Config.load(auth0).issuers] == [
+        "https://acme.auth0.com/",
+        "https://globex.eu.auth0.com/",
+    ]
+
+
+@given(issuer=st.text() | st.from_regex(r"https://[\[\]a-z:/@?{}.]+"))
+def test_no_name_breaks_the_check(issuer: str) -> None:
+    """Whatever stands there is either fine or told."""
+    assert isinstance(right_form(issuer), str | None)
+    for keys in ("discover", issuer):
+        with suppress(ConfigurationError):
+            Config.load(_entry(issuer=issuer, keys=keys))
 
 
 def test_what_weakens_is_reported() -> None:

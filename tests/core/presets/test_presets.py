@@ -478,6 +478,63 @@ def test_roles_of_another_application_are_not_ours() -> None:
     assert "approver" not in _verified(KEYCLOAK, theirs).roles
 
 
+def test_each_issuer_has_its_own_places() -> None:
+    """Nested, with dots and colons in the names; what one issuer may say, another may not."""
+    places = {
+        "role_claims": ["urn:acme:roles", ["resource_access", "invoices.v2", "roles"]],
+        "scope_claims": ["https://acme.example.test/scopes"],
+        "permission_claims": ["authorization.permissions"],
+        "tenant_claim": ["organization", "acme.eu"],
+    }
+    claims = {
+        "urn:acme:roles": ["analyst"],
+        "resource_access": {"invoices.v2": {"roles": ["approver"]}},
+        "https://acme.example.test/scopes": "reports:write",
+        "authorization": {"permissions": ["read:reports"]},
+        "organization": {"acme.eu": "acme"},
+        "roles": ["other"],
+    }
+    entry = {"keys": jwks("RS256"), "algorithms": ["RS256"], "profile": "oidc"}
+    issuers = [{"issuer": "a", **entry, **places}, {"issuer": "b", **entry}]
+    guard = Guard.from_config({"audience": OIDC.audience, "issuers": issuers})
+
+    def caller(issuer: str) -> Principal:
+        header = {"alg": "RS256", "kid": "RS256-main", "typ": "JWT"}
+        body = {**OIDC.claims, **claims, "iss": issuer}
+        return guard.verify(forge(header, body, algorithm="RS256", signing_key=key("RS256")))
+
+    first, second = caller("a"), caller("b")
+    assert first.roles == {"analyst", "approver"}
+    assert first.scopes == {"reports:write"}
+    assert first.permissions == {"read:reports"}
+    assert first.tenant == "acme"
+    assert second.roles == {"other", *OIDC.claims["groups"]}
+    assert second.scopes == OIDC.expected["scopes"]
+    assert (second.permissions, second.tenant) == (frozenset(), None)
+
+
+def test_common_places_are_for_who_names_none() -> None:
+    """An issuer's own places come before those of `[roles]` and `[tenants]`."""
+    claims = {"mine": ["analyst"], "common": ["viewer"], "org": "acme", "team": "globex"}
+    entry = {"issuer": "a", "keys": jwks("RS256"), "algorithms": ["RS256"], "profile": "oidc"}
+    config = {
+        "audience": OIDC.audience,
+        "roles": {"claims": ["common"]},
+        "tenants": {"claim": "team"},
+        "issuers": [
+            entry,
+            {**entry, "issuer": "b", "role_claims": ["mine"], "tenant_claim": "org"},
+        ],
+    }
+    guard = Guard.from_config(config)
+    header = {"alg": "RS256", "kid": "RS256-main", "typ": "JWT"}
+    for issuer, roles, tenant in (("a", {"viewer"}, "globex"), ("b", {"analyst"}, "acme")):
+        body = {**OIDC.claims, **claims, "iss": issuer}
+        caller = guard.verify(forge(header, body, algorithm="RS256", signing_key=key("RS256")))
+        assert caller.roles == roles
+        assert caller.tenant == tenant
+
+
 def test_look_alikes_are_no_roles() -> None:
     """A string is no list, and a path's text is no path unless the claims have it so."""
     assert _verified(OKTA, {"groups": "analyst"}).roles == frozenset()
