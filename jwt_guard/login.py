@@ -36,6 +36,8 @@ FIRST_PARTY = "first-party"
 _LONGEST_FIELD = 1024
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_OWN_ERRORS = {"invalid_grant", "invalid_scope"}
+"""Errors that RFC 6749 section 5.2 answers in its own form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ def _answering(handler: _Handler) -> _Handler:
         except _Malformed as malformed:
             return json_reply(400, {"error": malformed.error})
         except Refusal as refusal:
-            if refusal.error != "invalid_grant":
+            if refusal.error not in _OWN_ERRORS:
                 raise
             return json_reply(400, {"error": refusal.error})
         return reply
