@@ -143,6 +143,9 @@ class _Login:
             authentication=Authentication(time=guard.clock(), acr=identity.acr, amr=identity.amr),
             view=view,
         )
+        if jar is not None:
+            # A browser that logs in anew leaves no session behind (OWASP ASVS V7.2.4).
+            yield from _issuing(guard).replaced(jar.former(view), view=view)
         return _granted(grant, jar)
 
     def _identity(

@@ -291,6 +291,17 @@ class Sessions:
             raise (yield from self._refused("client", session, None, alert=True))
         return session
 
+    def replaced(self, token: object, *, view: RequestView | None = None) -> Flow[None]:
+        """End the session of a refresh token whose place a new login takes, if it is one of ours.
+
+        Raises:
+            Refusal: `store_unavailable`.
+        """
+        parsed = RefreshToken.parse(token)
+        session = None if parsed is None else (yield from self.store.read(parsed.sid))
+        if parsed is not None and session is not None and self._keys.made(parsed, session):
+            yield from self.logout(session.sid, view=view)
+
     def list(self, subject: str) -> Flow[list[SessionInfo]]:
         """The living sessions of a subject, the youngest first.
 
