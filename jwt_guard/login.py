@@ -92,7 +92,9 @@ def login_endpoints(check: CredentialCheck, *, prefix: str = "/auth") -> tuple[E
         ("DELETE", "/sessions/{sid}", "jwt_guard_end_session"): _end_session,
     }
     return tuple(
-        Endpoint(method=method, path=prefix + path, name=name, handle=_answering(handler))
+        Endpoint(
+            method=method, path=prefix + path, name=name, handle=_answering(handler), issues=True
+        )
         for (method, path, name), handler in handlers.items()
     )
 
@@ -327,8 +329,7 @@ def _own_session(guard: Guard, principal: Principal) -> str:
 
 
 def _issuing(guard: Guard) -> Sessions:
-    if guard.sessions is None:
-        raise RuntimeError("login needs [tokens] in the configuration")
+    assert guard.sessions is not None  # noqa: S101 - or it was not mountable
     return guard.sessions
 
 

@@ -6,7 +6,7 @@ endpoints as any application does.
 
 import json
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,11 +16,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from jwt_guard import Guard
+from jwt_guard import ConfigurationError, Guard
+from jwt_guard.endpoints import well_known
 from jwt_guard.flow import run
 from jwt_guard.keys.signing import generate_key
+from jwt_guard.login import login_endpoints
 from jwt_guard.sessions import Client, User
+from jwt_guard_asgi.starlette import routes
+from jwt_guard_django import urlpatterns
+from jwt_guard_flask import blueprint
 from sample_apps.servers import EVERYWHERE, RunningApp, running_apps
+from tests.support.tokens import configuration
 
 CONFIG = """\
 audience = "https://api.example.test"
@@ -437,6 +443,15 @@ def test_without_its_store_it_answers_503(site: Site, store_file: Path) -> None:
         assert reply.headers["content-type"] == "application/problem+json"
         assert reply.headers["cache-control"] == "no-store"
     assert site.refresh(tokens["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("mount", [routes, blueprint, urlpatterns])
+def test_login_without_tokens_of_our_own_is_refused_at_start(mount: Callable[..., Any]) -> None:
+    """Rather than at the first login."""
+    guard = Guard.from_config(configuration("ES256"))
+    mount(guard, well_known())
+    with pytest.raises(ConfigurationError, match=r"tokens: is missing"):
+        mount(guard, login_endpoints(lambda name, password: None))
 
 
 def test_logins_are_throttled(site: Site) -> None:
