@@ -4,18 +4,19 @@ An endpoint takes the guard, the request and its body, and answers a `Reply`; it
 may ask for what it needs from outside.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.flow import Flow
 from jwt_guard.guard import Guard
 from jwt_guard.http import Reply, RequestView
 
-__all__ = ["LARGEST_BODY", "Endpoint", "json_reply", "well_known"]
+__all__ = ["LARGEST_BODY", "Endpoint", "json_reply", "mountable", "well_known"]
 
 LARGEST_BODY = 65_536
 """The longest body of a request that an endpoint is given, in bytes; a longer one is refused."""
@@ -32,12 +33,28 @@ class Endpoint:
         path: its path; parts in braces are path parameters.
         name: a stable name, for URL reversal.
         handle: what it does, with the guard, the request and the request's body.
+        issues: whether it needs a guard that issues tokens.
     """
 
     method: str
     path: str
     name: str
     handle: Callable[[Guard, RequestView, bytes], Flow[Reply]]
+    issues: bool = False
+
+
+def mountable(guard: Guard, endpoints: Iterable[Endpoint]) -> tuple[Endpoint, ...]:
+    """These endpoints, which the guard can serve.
+
+    Raises:
+        ConfigurationError: it cannot, for they issue tokens and the guard does not.
+    """
+    listed = tuple(endpoints)
+    if guard.sessions is None and any(endpoint.issues for endpoint in listed):
+        message = "is missing, and the login endpoints issue tokens"
+        remedy = "add the table, with issuer and signing_keys"
+        raise ConfigurationError(Problem(path="tokens", message=message, remedy=remedy))
+    return listed
 
 
 def well_known() -> tuple[Endpoint, ...]:

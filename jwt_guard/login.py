@@ -39,6 +39,8 @@ _CLIENT_ID = re.compile(r"[ -~]{1,255}")
 """What RFC 6749 appendix A.1 lets stand in one, and every store can keep."""
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
+_OWN_ERRORS = {"invalid_grant", "invalid_scope"}
+"""Errors that RFC 6749 section 5.2 answers in its own form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,9 @@ def login_endpoints(check: CredentialCheck, *, prefix: str = "/auth") -> tuple[E
         ("DELETE", "/sessions/{sid}", "jwt_guard_end_session"): _end_session,
     }
     return tuple(
-        Endpoint(method=method, path=prefix + path, name=name, handle=_answering(handler))
+        Endpoint(
+            method=method, path=prefix + path, name=name, handle=_answering(handler), issues=True
+        )
         for (method, path, name), handler in handlers.items()
     )
 
@@ -110,7 +114,7 @@ def _answering(handler: _Handler) -> _Handler:
         except _Malformed as malformed:
             return json_reply(400, {"error": malformed.error})
         except Refusal as refusal:
-            if refusal.error != "invalid_grant":
+            if refusal.error not in _OWN_ERRORS:
                 raise
             return json_reply(400, {"error": refusal.error})
         return reply
@@ -144,6 +148,9 @@ class _Login:
             authentication=Authentication(time=guard.clock(), acr=identity.acr, amr=identity.amr),
             view=view,
         )
+        if jar is not None:
+            # A browser that logs in anew leaves no session behind (OWASP ASVS V7.2.4).
+            yield from _issuing(guard).replaced(jar.former(view), view=view)
         return _granted(grant, jar)
 
     def _identity(
@@ -325,8 +332,7 @@ def _own_session(guard: Guard, principal: Principal) -> str:
 
 
 def _issuing(guard: Guard) -> Sessions:
-    if guard.sessions is None:
-        raise RuntimeError("login needs [tokens] in the configuration")
+    assert guard.sessions is not None  # noqa: S101 - or it was not mountable
     return guard.sessions
 
 

@@ -90,7 +90,7 @@ def patterns(guard: Guard) -> tuple[URLPattern, ...]:
 
 def configure(config: Config) -> None:
     """Set Django up in this process, trusting whom the configuration names."""
-    guard = Guard.from_config(config)
+    guard = shared.guard_of(config)
     settings.configure(
         ALLOWED_HOSTS=["127.0.0.1", "localhost", "[::1]"],
         INSTALLED_APPS=["jwt_guard_django"],

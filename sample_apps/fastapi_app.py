@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from fastapi.responses import Response
 
-from jwt_guard import Config, Guard, Principal
+from jwt_guard import Config, Principal
 from jwt_guard_asgi import while_welcome
 from jwt_guard_asgi.starlette import EventStream
 from jwt_guard_fastapi import JWTGuardMiddleware, public, require, routes
@@ -22,7 +22,7 @@ _api = APIRouter()
 
 def create_app(config: Config) -> FastAPI:
     """The application."""
-    guard = Guard.from_config(config)
+    guard = shared.guard_of(config)
     app = FastAPI(title="jwt_guard sample", routes=[*routes(guard, shared.endpoints())])
     app.include_router(_api)
     app.add_middleware(JWTGuardMiddleware, guard=guard, public=["/docs", "/openapi.json"])

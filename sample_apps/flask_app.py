@@ -4,7 +4,7 @@ from typing import Any
 
 from flask import Flask
 
-from jwt_guard import Config, Guard
+from jwt_guard import Config
 from jwt_guard_flask import JWTGuard, blueprint, current_principal, public, require
 from sample_apps import shared
 from sample_apps.shared import REQUIREMENTS
@@ -18,7 +18,7 @@ Answer = dict[str, Any]
 def create_app(config: Config) -> Flask:
     """The application, trusting whom the configuration names."""
     app = Flask(__name__)
-    guard = Guard.from_config(config)
+    guard = shared.guard_of(config)
     JWTGuard(app, guard=guard)
     app.register_blueprint(blueprint(guard, shared.endpoints()))
     _add_views(app)

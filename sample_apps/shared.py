@@ -1,7 +1,7 @@
 """What the sample applications share: people, configuration, requirements, answers. No framework.
 
-An application makes its guard of `configuration(arguments().config)`, looks up in `REQUIREMENTS`
-what each route needs, and answers with the bodies that the functions here make.
+An application makes its guard, `guard_of(configuration(arguments().config))`, looks up in
+`REQUIREMENTS` what each route needs, and answers with the bodies that the functions here make.
 """
 
 import argparse
@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from jwt_guard import Config, Principal, Requirement, fresh, role, scope, tenant
+from jwt_guard import Config, Guard, Principal, Requirement, fresh, role, scope, tenant
 from jwt_guard.endpoints import Endpoint, well_known
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.login import Identity, login_endpoints
+from jwt_guard.sessions.hooks import User
 from jwt_guard.sessions.passwords import hash_password, verify_password
+from jwt_guard.stores.protocol import Session
 
 __all__ = [
     "AUDIENCE",
@@ -29,6 +31,7 @@ __all__ = [
     "configuration",
     "default_config",
     "endpoints",
+    "guard_of",
     "invoices",
     "me",
     "people",
@@ -36,6 +39,7 @@ __all__ = [
     "removed",
     "reports",
     "saved",
+    "still_valid",
     "welcome",
 ]
 
@@ -95,6 +99,22 @@ def check_password(name: str, password: str) -> Identity | None:
     return Identity(
         subject=person.name, roles=person.roles, scopes=person.scopes, tenant=person.tenant
     )
+
+
+def still_valid(session: Session) -> User | None:
+    """Asked at each refresh: what a person may by now; None for one who is not known any more."""
+    person = people().get(session.subject)
+    if person is None:
+        return None
+    return User(roles=person.roles, scopes=person.scopes, tenant=person.tenant)
+
+
+def guard_of(config: Config) -> Guard:
+    """The guard of a sample application."""
+    guard = Guard.from_config(config)
+    if guard.sessions is not None:
+        guard.sessions.still_valid = still_valid
+    return guard
 
 
 def endpoints() -> tuple[Endpoint, ...]:

@@ -9,7 +9,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
-from jwt_guard import Config, Guard
+from jwt_guard import Config
 from jwt_guard_asgi import JWTGuardMiddleware, while_welcome
 from jwt_guard_asgi.starlette import EventStream, current_principal, public, require, routes
 from sample_apps import shared
@@ -27,7 +27,7 @@ _POLICY = (
 
 def create_app(config: Config) -> Starlette:
     """The application."""
-    guard = Guard.from_config(config)
+    guard = shared.guard_of(config)
     own: list[BaseRoute] = [
         Route("/", show_page),
         Route("/public", show_public),

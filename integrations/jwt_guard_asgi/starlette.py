@@ -19,7 +19,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import ContentStream, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from jwt_guard.endpoints import Endpoint
+from jwt_guard.endpoints import Endpoint, mountable
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken, Guard
 from jwt_guard.requirements import Requirement
@@ -180,10 +180,14 @@ def _response_to(connection: HTTPConnection, refusal: Exception) -> Response:
 
 
 def routes(guard: Guard, endpoints: Iterable[Endpoint]) -> list[BaseRoute]:
-    """The library's own endpoints as routes: `Starlette(routes=[*routes(guard, well_known())])`."""
+    """The library's own endpoints as routes: `Starlette(routes=[*routes(guard, well_known())])`.
+
+    Raises:
+        ConfigurationError: the guard cannot serve them.
+    """
     return [
         Route(each.path, EndpointApp(guard, each), methods=[each.method], name=each.name)
-        for each in endpoints
+        for each in mountable(guard, endpoints)
     ]
 
 

@@ -9,7 +9,7 @@ from django.urls import URLPattern, path
 from django.views import View
 from django.views.decorators.csrf import csrf_exempt
 
-from jwt_guard.endpoints import LARGEST_BODY, Endpoint
+from jwt_guard.endpoints import LARGEST_BODY, Endpoint, mountable
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
@@ -25,8 +25,11 @@ def urlpatterns(guard: Guard, endpoints: Iterable[Endpoint]) -> list[URLPattern]
     Args:
         guard: the guard that the endpoints speak for.
         endpoints: such as `jwt_guard.endpoints.well_known()`.
+
+    Raises:
+        ConfigurationError: the guard cannot serve them.
     """
-    by_path = groupby(sorted(endpoints, key=_path), key=_path)
+    by_path = groupby(sorted(mountable(guard, endpoints), key=_path), key=_path)
     return [pattern for where, group in by_path for pattern in _patterns(guard, where, list(group))]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 from flask import Blueprint, Response, request
 from werkzeug.exceptions import HTTPException
 
-from jwt_guard.endpoints import LARGEST_BODY, Endpoint
+from jwt_guard.endpoints import LARGEST_BODY, Endpoint, mountable
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
@@ -23,9 +23,12 @@ def blueprint(guard: Guard, endpoints: Iterable[Endpoint], *, name: str = "jwt_g
         guard: the guard that the endpoints speak for.
         endpoints: such as `jwt_guard.endpoints.well_known()`.
         name: the blueprint's name.
+
+    Raises:
+        ConfigurationError: the guard cannot serve them.
     """
     made = Blueprint(name, __name__)
-    for endpoint in endpoints:
+    for endpoint in mountable(guard, endpoints):
         made.add_url_rule(
             endpoint.path.replace("{", "<").replace("}", ">"),
             endpoint.name,

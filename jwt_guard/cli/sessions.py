@@ -23,7 +23,7 @@ from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, run
 from jwt_guard.guard import Guard
 from jwt_guard.sessions.grants import SessionInfo
-from jwt_guard.sessions.manager import Sessions
+from jwt_guard.sessions.revocation import Revocations
 
 __all__ = ["sessions"]
 
@@ -42,44 +42,74 @@ def sessions() -> None:
 @click.argument("subject")
 def list_(config: Path, as_json_: bool, subject: str) -> None:
     """The living sessions of SUBJECT, the youngest first."""
-    with _opened(config) as (_, manager):
-        listed = run(manager.list(subject))
+    with _opened(config) as guard:
+        if guard.sessions is None:
+            raise _wrong_use("this configuration has no sessions: add [tokens] to it")
+        listed = run(guard.sessions.list(subject))
     for info in listed:
         say(as_json(asdict(info)) if as_json_ else _line(info))
 
 
 def _line(info: SessionInfo) -> str:
-    used = datetime.fromtimestamp(info.used_at, UTC).isoformat(timespec="seconds")
+    times = {"begun": info.created_at, "used": info.used_at, "ends": info.expires_at}
+    when = [f"{name} {_time(seconds)}" for name, seconds in times.items()]
     where = [info.client_id, info.tenant, info.device, info.place]
-    return f"{info.session_id}  used {used}  {'  '.join(word for word in where if word)}"
+    return "  ".join([info.session_id, *when, *(word for word in where if word)])
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 @sessions.command()
 @config_option
 @json_option
-@click.option("--session", "sid", help="One session, by its `sid`.")
+@click.option("--session", help="One session, by its `sid`.")
+@click.option("--token", help="One access token, by its `jti`.")
 @click.option("--subject", help="All sessions and tokens of a subject.")
 @click.option("--tenant", help="All sessions and tokens of a tenant.")
 @click.option("--everything", is_flag=True, help="All sessions and tokens of everybody.")
-def revoke(config: Path, as_json_: bool, **asked: Any) -> None:
+@click.option("--issuer", help="Whose session, token or subject that is, if not our own.")
+def revoke(config: Path, as_json_: bool, issuer: str | None, **asked: Any) -> None:
     """End sessions at once, with their access tokens: name one thing to end."""
-    given = [name for name, value in asked.items() if value]
+    given = [(name, str(value)) for name, value in asked.items() if value]
     if len(given) != 1:
-        raise click.UsageError("name one of --session, --subject, --tenant, --everything")
-    with _opened(config) as (_, manager):
-        ended = run(_revocation(manager, given[0], str(asked[given[0]])))
-    done = ended is not False
+        raise click.UsageError(f"name one of {', '.join(f'--{name}' for name in asked)}")
+    with _opened(config) as guard:
+        done = run(_revocation(guard, *given[0], issuer)) is not False
     say(as_json({"ok": done}) if as_json_ else ("revoked" if done else "no such living session"))
     raise click.exceptions.Exit(0 if done else BAD)
 
 
-def _revocation(manager: Sessions, what: str, name: str) -> Flow[Any]:
-    named: dict[str, Callable[[str], Flow[Any]]] = {
-        "sid": manager.revoke_session,
-        "subject": manager.revoke_subject,
-        "tenant": manager.revoke_tenant,
+def _revocation(guard: Guard, what: str, name: str, issuer: str | None) -> Flow[Any]:
+    """Answers False where there was nothing to end."""
+    cut_off = guard.revocations
+    if what in _OF_NOBODY:
+        return cut_off.revoke_tenant(name) if what == "tenant" else cut_off.revoke_everything()
+    if issuer is not None:
+        return _foreign(cut_off, what, name, issuer)
+    if guard.sessions is None:
+        raise _wrong_use("name the --issuer: this configuration issues no tokens of its own")
+    own: dict[str, Callable[[str], Flow[Any]]] = {
+        "session": guard.sessions.revoke_session,
+        "subject": guard.sessions.revoke_subject,
+        "token": cut_off.revoke_token,
     }
-    return manager.revoke_everything() if what == "everything" else named[what](name)
+    return own[what](name)
+
+
+_OF_NOBODY = ("tenant", "everything")
+"""What is cut off whoever issued it."""
+
+
+def _foreign(cut_off: Revocations, what: str, name: str, issuer: str) -> Flow[None]:
+    """Cut off what another issuer gave; whether it lives is not known here."""
+    if what == "session":
+        yield from cut_off.revoke_session(name, issuer=issuer)
+    elif what == "subject":
+        yield from cut_off.revoke_subject(name, issuer=issuer)
+    else:
+        yield from cut_off.revoke_token(name, issuer=issuer)
 
 
 @sessions.command()
@@ -91,25 +121,26 @@ def _revocation(manager: Sessions, what: str, name: str) -> Flow[Any]:
 def purge(config: Path, as_json_: bool, batch: int) -> None:
     """Remove what has expired, in batches, so that nobody waits for long."""
     now, purged = int(time.time() * 1000), 0
-    with _opened(config) as (guard, _):
+    with _opened(config) as guard:
         while gone := run(guard.store.purge(now=now, limit=batch)):
             purged += gone
     say(as_json({"purged": purged}) if as_json_ else f"{purged} purged")
 
 
 @contextmanager
-def _opened(config: Path) -> Generator[tuple[Guard, Sessions]]:
+def _opened(config: Path) -> Generator[Guard]:
     guard = guard_from(config)
-    if guard.sessions is None:
-        click.echo("this configuration has no sessions: add [tokens] to it", err=True)
-        raise click.exceptions.Exit(WRONG_USE)
     if guard.config.store.url.startswith("memory:"):
-        click.echo("a store in memory lives in its own process: nothing to see here", err=True)
-        raise click.exceptions.Exit(WRONG_USE)
+        raise _wrong_use("a store in memory lives in its own process: nothing to see here")
     try:
-        yield guard, guard.sessions
+        yield guard
     except Refusal as refusal:
         click.echo(f"the store does not answer: {refusal}", err=True)
         raise click.exceptions.Exit(BAD) from None
     finally:
         guard.store.close()
+
+
+def _wrong_use(message: str) -> click.exceptions.Exit:
+    click.echo(message, err=True)
+    return click.exceptions.Exit(WRONG_USE)

@@ -55,6 +55,11 @@ class CookieJar:
         """
         return _only(view, REFRESH_COOKIE)
 
+    def former(self, view: RequestView) -> str | None:
+        """The refresh token whose place new cookies take, if it is known which one that is."""
+        values = cookies_of(view).get(REFRESH_COOKIE, [])
+        return values[0] if len(values) == 1 else None
+
     def filled(
         self, *, access: str, refresh: str, session_id: str, expires_in: int, ends_in: int
     ) -> Sequence[Field]:

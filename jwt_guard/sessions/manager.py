@@ -150,7 +150,8 @@ class Sessions:
         Raises:
             Refusal: `grant_invalid`, for a token that is none of ours, not this client's, or of a
                 session that has ended; `grant_reused` for a theft, which ends the session; both
-                are `invalid_grant` to the caller. `store_unavailable`.
+                are `invalid_grant` to the caller. `scope_exceeded`, for more than was granted.
+                `store_unavailable`.
         """
         parsed = RefreshToken.parse(token)
         if parsed is None:
@@ -194,11 +195,12 @@ class Sessions:
             raise (yield from self._refused("device", session, asked.view, alert=True))
         if session.thumbprint is not None and session.thumbprint != client.thumbprint:
             raise (yield from self._refused("key", session, asked.view, alert=True))
-        if asked.scopes is not None and not asked.scopes.issubset(session.scopes):
-            raise (yield from self._refused("scope", session, asked.view))
         latest = yield from self.revocations.latest(session.subject, session.tenant)
         if session.created_at <= latest:
             raise (yield from self._refused("revoked", session, asked.view))
+        if asked.scopes is not None and not asked.scopes.issubset(session.scopes):
+            wider = Reason.SCOPE_EXCEEDED
+            raise (yield from self._refused("scope", session, asked.view, reason=wider))
 
     def _stolen(self, session: Session, view: RequestView | None) -> Flow[Refusal]:
         """Two hold tokens of one session, and nobody can tell whose they are: both lose it."""
@@ -289,6 +291,17 @@ class Sessions:
             raise (yield from self._refused("client", session, None, alert=True))
         return session
 
+    def replaced(self, token: object, *, view: RequestView | None = None) -> Flow[None]:
+        """End the session of a refresh token whose place a new login takes, if it is one of ours.
+
+        Raises:
+            Refusal: `store_unavailable`.
+        """
+        parsed = RefreshToken.parse(token)
+        session = None if parsed is None else (yield from self.store.read(parsed.sid))
+        if parsed is not None and session is not None and self._keys.made(parsed, session):
+            yield from self.logout(session.sid, view=view)
+
     def list(self, subject: str) -> Flow[list[SessionInfo]]:
         """The living sessions of a subject, the youngest first.
 
@@ -365,15 +378,19 @@ class Sessions:
     # Told
 
     def _refused(
-        self, why: str, session: Session | None, view: RequestView | None, *, alert: bool = False
+        self,
+        why: str,
+        session: Session | None,
+        view: RequestView | None,
+        *,
+        alert: bool = False,
+        reason: Reason = Reason.GRANT_INVALID,
     ) -> Flow[Refusal]:
-        """The refusal of a refresh token: one answer for all, the reason for the log."""
+        """The refusal of a refresh token: one answer for all, why it was for the log."""
         if alert and session is not None:
             yield from self._tell(EventName.ALERT, session, view, why=why)
-        yield from self._tell(
-            EventName.REFRESH_FAILED, session, view, why=why, reason=Reason.GRANT_INVALID
-        )
-        return Refusal(Reason.GRANT_INVALID)
+        yield from self._tell(EventName.REFRESH_FAILED, session, view, why=why, reason=reason)
+        return Refusal(reason)
 
     def _tell(
         self,

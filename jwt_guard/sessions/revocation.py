@@ -137,20 +137,23 @@ class Revocations:
         return found or 0
 
     def revoke_token(
-        self, token_id: str, *, expires_at: float, issuer: str | None = None
+        self, token_id: str, *, expires_at: float | None = None, issuer: str | None = None
     ) -> Flow[None]:
         """Revoke one token by its `jti`.
 
         Args:
             token_id: `jti`.
-            expires_at: its `exp`: the revocation is kept until then.
+            expires_at: its `exp`: the revocation is kept until then; when it is not known, as
+                long as any token could live.
             issuer: its `iss`.
 
         Raises:
             Refusal: `store_unavailable`.
         """
-        until = milliseconds(expires_at + self._keeping.tokens)
-        yield from self._cut(_key("token", self._issuer(issuer), token_id), FOREVER, until)
+        kept = self._keeping
+        until = self._clock() + kept.sessions if expires_at is None else expires_at + kept.tokens
+        key = _key("token", self._issuer(issuer), token_id)
+        yield from self._cut(key, FOREVER, milliseconds(until))
         yield from self._told("token", issuer=issuer, token_id=token_id)
 
     def revoke_session(

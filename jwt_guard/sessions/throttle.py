@@ -51,8 +51,8 @@ class Throttle:
         """Count one more attempt, before it is known whether it is right.
 
         Raises:
-            Refusal: `throttled`, with the seconds until a new count begins, when it is one too
-                many; whether the account exists does not matter.
+            Refusal: `throttled`, with the seconds after which a new count has begun, when it is one
+                too many; whether the account exists does not matter.
         """
         of_address, *of_account = self._counts(account, address)
         yield from self._counted(of_address, now)

@@ -85,6 +85,30 @@ def test_log_in_call_and_log_out(context: BrowserContext, app: RunningApp) -> No
     expect(page.get_by_role("button", name="Log in")).to_be_visible()
 
 
+def test_a_session_ended_elsewhere_asks_to_log_in(
+    browser: Browser, context: BrowserContext, app: RunningApp
+) -> None:
+    """Logging out everywhere in one browser is noticed by the next call in another."""
+    page, elsewhere = opened(context, app), browser.new_context()
+    log_in(page, "grace")
+    other = opened(elsewhere, app)
+    log_in(other, "grace")
+    other.evaluate("send('POST', '/auth/logout-everywhere')")
+    page.get_by_role("button", name="Who am I?").click()
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    expect(page.locator("#said")).to_have_attribute("data-status", "401")
+    elsewhere.close()
+
+
+def test_a_stranger_causes_no_failed_request(context: BrowserContext, app: RunningApp) -> None:
+    """Without a session in the jar, the page asks for nothing."""
+    page, failed = context.new_page(), list[str]()
+    page.on("response", lambda reply: failed.append(reply.url) if reply.status >= 400 else None)
+    page.goto(app.url, wait_until="networkidle")
+    expect(page.get_by_role("button", name="Log in")).to_be_visible()
+    assert [url for url in failed if not url.endswith("/favicon.ico")] == []
+
+
 def test_cookies_are_locked_away(context: BrowserContext, app: RunningApp) -> None:
     """Scripts see the CSRF token alone, and no cookie holds anything readable."""
     page = opened(context, app)

@@ -5,17 +5,28 @@ endpoints as any application does.
 """
 
 import json
-from collections.abc import Generator, Sequence
+import sqlite3
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
-from jwt_guard import Guard
+from jwt_guard import ConfigurationError, Guard
+from jwt_guard.endpoints import well_known
+from jwt_guard.flow import run
 from jwt_guard.keys.signing import generate_key
+from jwt_guard.login import login_endpoints
+from jwt_guard.sessions import Client, User
+from jwt_guard_asgi.starlette import routes
+from jwt_guard_django import urlpatterns
+from jwt_guard_flask import blueprint
 from sample_apps.servers import EVERYWHERE, RunningApp, running_apps
+from tests.support.tokens import configuration
 
 CONFIG = """\
 audience = "https://api.example.test"
@@ -37,7 +48,7 @@ class Site:
 
     Attributes:
         app: where it is.
-        own: a guard with the same keys, to make tokens that the application trusts.
+        own: a guard with the same keys and store, as in another process of the application.
         client: sends what a scenario says, and nothing by itself.
     """
 
@@ -90,6 +101,13 @@ class Site:
         return self.send("POST", "/auth/login", body=body)
 
 
+def sid_of(site: Site, tokens: dict[str, Any]) -> str:
+    """The session that tokens are of."""
+    sid = site.own.verify(tokens["access_token"]).session_id
+    assert sid is not None
+    return sid
+
+
 def jar(reply: httpx2.Response) -> str:
     """The cookies of an answer, as a browser would send them back."""
     return "; ".join(value.partition(";")[0] for value in reply.headers.get_list("set-cookie"))
@@ -101,26 +119,29 @@ def told(reply: httpx2.Response) -> tuple[int, Any]:
 
 
 @pytest.fixture(scope="module")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Generator[dict[str, Site]]:
-    """All applications, each with a store of its own, all with the same keys."""
-    folder = tmp_path_factory.mktemp("sites")
-    keys = json.dumps({"keys": [generate_key("ES256")]})
-    (folder / "keys.json").write_text(keys)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all applications have their configuration, keys and store."""
+    return tmp_path_factory.mktemp("sites")
+
+
+@pytest.fixture
+def store_file(folder: Path) -> Path:
+    """The database of sessions."""
+    return folder / "sessions.db"
+
+
+@pytest.fixture(scope="module")
+def sites(folder: Path) -> Generator[dict[str, Site]]:
+    """All applications, with the same keys and one store."""
+    (folder / "keys.json").write_text(json.dumps({"keys": [generate_key("ES256")]}))
     (folder / "jwt_guard.toml").write_text(CONFIG)
-    own = Guard.from_config({**_parsed(), "tokens": _tokens(keys)})
+    own = Guard.from_config(folder / "jwt_guard.toml")
     with running_apps(folder / "jwt_guard.toml", EVERYWHERE) as apps:
         made = {app.framework: Site(app, own) for app in apps}
         yield made
         for each in made.values():
             each.client.close()
-
-
-def _parsed() -> dict[str, Any]:
-    return {"audience": "https://api.example.test"}
-
-
-def _tokens(keys: str) -> dict[str, Any]:
-    return {"issuer": "https://app.example.test", "signing_keys": json.loads(keys)}
+    own.store.close()
 
 
 @pytest.fixture(params=EVERYWHERE)
@@ -173,6 +194,38 @@ def test_G2_after_logout_everywhere(site: Site) -> None:
     assert reply.status_code == 204
     assert [site.me(t["access_token"]) for t in (here, there, other)] == [401, 401, 200]
     assert told(site.refresh(there["refresh_token"])) == INVALID_GRANT
+
+
+def test_G2_the_administrators_kill(site: Site) -> None:
+    """Whoever is cut off in another process is refused on the very next request."""
+    one, other, bystander = site.log_in("linus"), site.log_in("linus"), site.log_in("grace")
+    for tokens, kill in (
+        (one, lambda: site.own.revocations.revoke_session(sid_of(site, one))),
+        (other, lambda: site.own.revocations.revoke_subject("linus")),
+    ):
+        assert site.me(tokens["access_token"]) == 200
+        run(kill())
+        assert site.me(tokens["access_token"]) == 401
+        assert told(site.refresh(tokens["refresh_token"])) == INVALID_GRANT
+    assert site.me(bystander["access_token"]) == 200
+    assert site.me(site.log_in("linus")["access_token"]) == 200
+
+
+def test_G3_who_has_changed_is_asked_for_at_each_refresh(site: Site) -> None:
+    """Roles that were taken away are gone at the next refresh; who was removed gets none."""
+    sessions, app = site.own.sessions, Client(client_id="app")
+    assert sessions is not None
+    then = User(roles=["admin"], scopes=["reports:write", "all"], tenant="acme")
+    grace, departed = (
+        run(sessions.start(subject, client=app, user=then)) for subject in ("grace", "departed")
+    )
+    assert site.me(departed.access_token) == 200
+    refreshed = site.refresh(grace.refresh_token, client_id="app").json()
+    told_now = site.send("GET", "/me", token=refreshed["access_token"]).json()
+    assert told_now["roles"] == ["analyst"]
+    assert told_now["scopes"] == ["reports:write"]
+    assert told(site.refresh(departed.refresh_token, client_id="app")) == INVALID_GRANT
+    assert site.me(departed.access_token) == 401
 
 
 def test_G4_G6_an_old_refresh_token_ends_the_session(site: Site) -> None:
@@ -254,6 +307,30 @@ def test_G15_another_client_or_device_does_not_refresh(site: Site) -> None:
     assert told(site.refresh(token, client_id="other", device="phone")) == INVALID_GRANT
     assert told(site.refresh(token, client_id="app", device="laptop")) == INVALID_GRANT
     assert site.refresh(token, client_id="app", device="phone").status_code == 200
+
+
+def test_scopes_are_never_widened(site: Site) -> None:
+    """RFC 6749 section 6: fewer may be asked for, more may not, and the session goes on."""
+    tokens = site.log_in("grace")
+    wider = site.refresh(tokens["refresh_token"], scope="reports:write reports:delete")
+    assert told(wider) == (400, {"error": "invalid_scope"})
+    reply = site.refresh(tokens["refresh_token"], scope="reports:write")
+    assert (reply.status_code, reply.json()["scope"]) == (200, "reports:write")
+
+
+def test_a_list_of_sessions_says_where_and_when(site: Site) -> None:
+    """Device, place and times, and which one is asking."""
+    site.log_in("eve", device="phone")
+    token = site.log_in("eve", device="laptop")["access_token"]
+    listed = site.send("GET", "/auth/sessions", token=token).json()["sessions"]
+    young, old = listed[:2]
+    assert [(each["device"], each["current"]) for each in (young, old)] == [
+        ("laptop", True),
+        ("phone", False),
+    ]
+    assert {each["place"] for each in (young, old)} == {"127.0.0.1"}
+    assert old["created_at"] <= young["created_at"] <= young["used_at"] < young["expires_at"]
+    assert young["agent"].startswith("python-httpx")
 
 
 def test_nobody_ends_anothers_session(site: Site) -> None:
@@ -339,6 +416,51 @@ def test_the_loser_of_a_race_clears_nothing(site: Site) -> None:
     late = site.send("POST", "/auth/refresh", cookies=cookies, **meant)
     assert told(late) == INVALID_GRANT
     assert "set-cookie" not in late.headers
+
+
+def test_a_new_login_takes_the_place_of_the_session_in_the_browser(site: Site) -> None:
+    """ASVS V7.2.4: the session that the browser had ends."""
+    former = jar(site.log_in_with_cookies())
+    body = {"username": "eve", "password": "eve-demo", "cookies": True}
+    reply = site.send("POST", "/auth/login", body=body, cookies=former, Origin=site.app.url)
+    assert site.send("GET", "/me", cookies=former).status_code == 401
+    assert site.send("GET", "/me", cookies=jar(reply)).json()["subject"] == "eve"
+
+
+def test_without_its_store_it_answers_503(site: Site, store_file: Path) -> None:
+    """No login and no refresh, and to be asked again later; what needs no store is served."""
+    tokens = site.log_in()
+    with closing(sqlite3.connect(store_file)) as connection:
+        connection.execute("BEGIN IMMEDIATE")  # as another program that never ends its work
+        login = {"username": "ada", "password": "ada-demo"}
+        replies = [
+            site.send("POST", "/auth/login", body=login),
+            site.refresh(tokens["refresh_token"]),
+        ]
+        assert site.send("GET", "/public").status_code == 200
+    for reply in replies:
+        assert (reply.status_code, reply.headers["retry-after"]) == (503, "2")
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert reply.headers["cache-control"] == "no-store"
+    assert site.refresh(tokens["refresh_token"]).status_code == 200
+
+
+@pytest.mark.parametrize("mount", [routes, blueprint, urlpatterns])
+def test_login_without_tokens_of_our_own_is_refused_at_start(mount: Callable[..., Any]) -> None:
+    """Rather than at the first login."""
+    guard = Guard.from_config(configuration("ES256"))
+    mount(guard, well_known())
+    with pytest.raises(ConfigurationError, match=r"tokens: is missing"):
+        mount(guard, login_endpoints(lambda name, password: None))
+
+
+def test_logins_are_throttled(site: Site) -> None:
+    """Guesses at one account from one address; the answer says when to come again."""
+    guess = {"username": site.app.framework, "password": "guess"}
+    replies = [site.send("POST", "/auth/login", body=guess) for _ in range(11)]
+    assert [reply.status_code for reply in replies] == [400] * 10 + [429]
+    assert 0 < int(replies[-1].headers["retry-after"]) <= 300
+    assert site.send("POST", "/auth/login", body=guess).status_code == 429
 
 
 def test_step_up_is_asked_for(site: Site) -> None:

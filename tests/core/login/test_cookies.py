@@ -253,6 +253,27 @@ def test_login_from_a_foreign_page_is_refused(caller: Caller) -> None:
     assert "Set-Cookie" not in dict(reply.headers)
 
 
+def test_a_new_login_takes_the_place_of_the_session_in_the_browser(caller: Caller) -> None:
+    """ASVS V7.2.4: no session is left behind; a failed login, or odd cookies, end none."""
+    ada = {"username": "ada", "password": "ada-demo", "cookies": True}
+    other, former = caller.cookies(), caller.cookies()
+    meant = {"cookie": former.header, "sec_fetch_site": "same-origin"}
+    two = f"{former.header}; __Secure-refresh={other.refresh}"
+    forged = f"__Secure-refresh={former.refresh[:-4]}AAAA"
+    assert caller.call("login", {**ada, "password": "guess"}, **meant).status == 400
+    for cookie in (two, forged, "__Secure-refresh=x"):
+        assert caller.call("login", ada, cookie=cookie).status == 200
+    assert caller.call("login", {**ada, "cookies": False}, **meant).status == 200
+    assert identified(caller, "GET", HTTP_COOKIE=former.header).principal is not None
+    now = Cookies.of(caller.call("login", ada, **meant))
+    ended = identified(caller, "GET", HTTP_COOKIE=former.header)
+    assert ended.refusal is not None
+    assert ended.refusal.reason is Reason.TOKEN_REVOKED
+    assert body_of(caller.call("refresh", **meant)) == {"error": "invalid_grant"}
+    for cookies in (now, other):
+        assert identified(caller, "GET", HTTP_COOKIE=cookies.header).principal is not None
+
+
 def test_cookies_only_where_enabled() -> None:
     """Without the setting no cookie is given, and none is looked at."""
     caller, other = made(cookies=False), made()

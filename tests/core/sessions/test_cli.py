@@ -1,6 +1,7 @@
 """`jwt-guard sessions` on a store that an application uses."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -63,8 +64,9 @@ def test_list(place: Place, tmp_path: Path) -> None:
     """A line a session: for people, or as JSON."""
     grant = place.login(tenant="acme")
     line = place.call("list", "ada").stdout
-    assert line.startswith(f"{grant.session_id}  used 20")
-    assert line.endswith("+00:00  app  acme  phone  192.0.2.1\n")
+    time = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\+00:00"
+    times = rf"begun {time}  used {time}  ends {time}"
+    assert re.fullmatch(rf"{grant.session_id}  {times}  app  acme  phone  192\.0\.2\.1\n", line)
     listed = json.loads(place.call("list", "ada", "--json").stdout)
     assert (listed["session_id"], listed["place"]) == (grant.session_id, "192.0.2.1")
     assert place.call("list", "nobody").stdout == ""
@@ -94,6 +96,41 @@ def test_revoke(place: Place) -> None:
     place.guard.store.close()
 
 
+def test_revoke_one_token(place: Place) -> None:
+    """By its `jti`, whose end nobody need know; the session goes on."""
+    grant = place.login()
+    jti = place.guard.verify(grant.access_token).token_id
+    assert jti is not None
+    assert place.call("revoke", "--token", jti).exit_code == 0
+    assert not place.is_welcome(grant)
+    again = run(place.sessions.refresh(grant.refresh_token, client=PHONE))
+    assert place.is_welcome(again)
+    place.guard.store.close()
+
+
+@pytest.mark.parametrize("what", ["session", "subject", "token"])
+def test_what_others_issued_is_revoked_by_their_name(tmp_path: Path, what: str) -> None:
+    """Also where the configuration issues nothing; without the name it is wrong use."""
+    (tmp_path / "jwks.json").write_text(json.dumps(tokens.jwks("ES256")))
+    place = Place(tmp_path)
+    place.config.write_text(
+        f'audience = "{tokens.AUDIENCE}"\n[store]\nurl = "sqlite:///sessions.sqlite3"\n'
+        f'[[issuers]]\nissuer = "{tokens.ISSUER}"\nkeys = "jwks.json"\nalgorithms = ["ES256"]\n'
+    )
+    guard = Guard.from_config(place.config)
+    now = int(time.time())
+    token = tokens.mint(sub="them", sid="them", jti="them", iat=now, exp=now + 600)
+    guard.verify(token)
+    assert place.call("revoke", f"--{what}", "them").exit_code == 2
+    assert guard.verify(token).subject == "them"
+    result = place.call("revoke", f"--{what}", "them", "--issuer", tokens.ISSUER)
+    assert (result.exit_code, result.stdout) == (0, "revoked\n")
+    with pytest.raises(Refusal, match="token_revoked"):
+        guard.verify(token)
+    assert place.call("purge").stdout == "0 purged\n"
+    guard.store.close()
+
+
 def test_revoke_names_one_thing(place: Place) -> None:
     """Neither nothing nor two: status 2."""
     assert place.call("revoke").exit_code == 2
@@ -121,6 +158,6 @@ def test_where_there_is_nothing_to_see(tmp_path: Path) -> None:
     (tmp_path / "jwks.json").write_text(json.dumps(jwks))
     outside.config.write_text(
         f'audience = "{tokens.AUDIENCE}"\n[[issuers]]\nissuer = "{ISSUER}"\n'
-        'keys = "jwks.json"\nalgorithms = ["ES256"]\n'
+        'keys = "jwks.json"\nalgorithms = ["ES256"]\n[store]\nurl = "sqlite:///other.sqlite3"\n'
     )
     assert outside.call("list", "ada").exit_code == 2

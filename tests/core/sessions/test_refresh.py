@@ -195,7 +195,10 @@ def test_scopes_can_be_narrowed_and_never_widened(app: App) -> None:
     assert narrow.scope == "read"
     assert app.guard.verify(narrow.access_token).scopes == {"read"}
     assert app.refresh(narrow.refresh_token).scope == "read write"
-    assert refused(app, narrow.refresh_token, scopes=["read", "admin"]).error == "invalid_grant"
+    refusal = refused(app, narrow.refresh_token, scopes=["read", "admin"])
+    assert (refusal.status, refusal.error) == (400, "invalid_scope")
+    assert app.ears.heard[-1].reason is Reason.SCOPE_EXCEEDED
+    assert app.refresh(narrow.refresh_token).scope == "read write"
 
 
 @pytest.mark.parametrize(
