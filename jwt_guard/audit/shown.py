@@ -120,6 +120,10 @@ class Shower:
         """
         self._pseudonyms.commit()
 
+    def close(self) -> None:
+        """Let go of the names."""
+        self._pseudonyms.close()
+
     def show(self, fact: Fact) -> Shown:
         """The fact as it may be written.
 
