@@ -154,6 +154,13 @@ def test_what_belongs_together_is_correlated(fact: Fact, leads_to: str) -> None:
     assert record(fact)["metadata"]["correlation_uid"] == leads_to
 
 
+def test_a_rotated_keys_thumbprint_is_told() -> None:
+    """Our own key ids often are thumbprints, which look like parts of tokens."""
+    kid = "_jKMRvKP-itm4JC9ausMs3R6T5lgo_bRzbZFPtclsdk"
+    event = record(Fact(time=1.0, name="key_rotated", detail={"kid": kid}))
+    assert event["entity"] == {"name": kid, "type": "key"}
+
+
 def test_reuse_is_an_alert() -> None:
     """High severity, and marked."""
     event = record(named("reuse_detected"))
