@@ -50,8 +50,10 @@ def identifier(text: str) -> str:
 
 
 def claimed(text: str) -> str:
-    """As `clean`, for an identifier that nobody vouches for: by a digest, where it looks like a
-    token, so that two of them are still two."""
+    """As `clean`, for an identifier that nobody vouches for.
+
+    What looks like a token is told by a digest, so that two of them are still two.
+    """
     kept = clean(text)
     if kept != _REDACTED:
         return kept
