@@ -1,14 +1,16 @@
-"""Charts as SVG, drawn here: no script, nothing to load, readable by a screen reader."""
+"""Charts drawn here: no script, nothing to load, sharp and readable at any width.
+
+Columns and bars are SVG, measured in percent so that they fill whatever room there is; names and
+numbers keep their size.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Series", "bar_list", "stacked_columns"]
+__all__ = ["Series", "Tick", "bar_list", "stacked_columns"]
 
-_WIDTH, _HEIGHT = 960, 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 8, 12, 28
-_ROW = 26
+_LAST_TICK = 96.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,76 +28,95 @@ class Series:
     values: Sequence[int]
 
 
-def stacked_columns(title: str, series: Sequence[Series], labels: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A mark on the time axis.
+
+    Attributes:
+        at: where, in percent of the width.
+        label: what it says.
+    """
+
+    at: float
+    label: str
+
+
+def stacked_columns(
+    title: str,
+    series: Sequence[Series],
+    labels: Sequence[str],
+    ticks: Sequence[Tick] = (),
+    *,
+    steps: int = 4,
+) -> str:
     """Columns over time, each made of the series, the first at the bottom.
 
     Args:
         title: what a screen reader says of it.
         series: what is stacked; all of one length.
         labels: what to say of each interval.
+        ticks: the marks on the time axis.
+        steps: into how many parts the scale is divided.
     """
     totals = [sum(values) for values in zip(*(each.values for each in series), strict=True)]
-    top = _round_up(max(totals, default=0))
-    parts = [_grid(top), _time_axis(labels)]
-    for place, label in enumerate(labels):
-        parts.append(_column(place, len(labels), series, top, label))
+    top = _round_up(max(totals, default=0), steps)
+    columns = "".join(
+        _column(place, len(labels), series, top, label) for place, label in enumerate(labels)
+    )
+    told = ", ".join(f"{each.name} {sum(each.values):,}" for each in series)
+    scale = "".join(f"<span>{top * step // steps:,}</span>" for step in range(steps, -1, -1))
     return (
-        f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {_WIDTH} {_HEIGHT}">'
-        f"{''.join(parts)}</svg>"
+        f'<div class="chart" role="img" aria-label="{escape(title)}: {escape(told)}">'
+        f'<div class="scale">{scale}</div>'
+        f'<svg class="plot">{_grid(steps, ticks)}{columns}</svg>'
+        f'<svg class="axis">{"".join(map(_label, ticks))}</svg></div>'
     )
 
 
-def _round_up(value: int) -> int:
-    """The next number whose quarters are round."""
+def _round_up(value: int, steps: int) -> int:
+    """The next number that is divided into round steps."""
     scale = 1
     while True:
         for nice in (1, 1.5, 2, 2.5, 3, 4, 5, 6, 8):
-            quarter = nice * scale
-            if quarter == int(quarter) and 4 * quarter >= value:
-                return int(4 * quarter)
+            step = nice * scale
+            if step == int(step) and steps * step >= value:
+                return int(steps * step)
         scale *= 10
 
 
-def _y(value: float, top: int) -> float:
-    return _HEIGHT - _BOTTOM - value / top * (_HEIGHT - _TOP - _BOTTOM)
-
-
-def _grid(top: int) -> str:
-    lines = []
-    for quarter in range(5):
-        value = top * quarter // 4
-        y = _y(value, top)
-        lines.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:,}</text>'
-        )
-    return "".join(lines)
-
-
-def _time_axis(labels: Sequence[str]) -> str:
-    step = max(1, len(labels) // 6)
-    width = (_WIDTH - _LEFT - _RIGHT) / max(1, len(labels))
-    return "".join(
-        f'<text class="tick" x="{_LEFT + place * width:.1f}" y="{_HEIGHT - 8}">'
-        f"{escape(labels[place])}</text>"
-        for place in range(0, len(labels) - step // 2, step)
+def _grid(steps: int, ticks: Sequence[Tick]) -> str:
+    across = "".join(
+        f'<line class="grid" x1="0" x2="100%" y1="{y:.2f}%" y2="{y:.2f}%"/>'
+        for y in (100 * step / steps for step in range(steps + 1))
     )
+    down = "".join(
+        f'<line class="grid" x1="{tick.at:.2f}%" x2="{tick.at:.2f}%" y1="0" y2="100%"/>'
+        for tick in ticks
+    )
+    return across + down
+
+
+def _label(tick: Tick) -> str:
+    if tick.at > _LAST_TICK:
+        return ""
+    return f'<text x="{tick.at:.2f}%" y="15">{escape(tick.label)}</text>'
 
 
 def _column(place: int, places: int, series: Sequence[Series], top: int, label: str) -> str:
-    width = (_WIDTH - _LEFT - _RIGHT) / places
-    x, below, boxes = _LEFT + place * width + 1, 0, []
+    width = 100 / places
+    below, boxes = 0, []
     for each in series:
         value = each.values[place]
         if value:
-            y, bottom = _y(below + value, top), _y(below, top)
             boxes.append(
-                f'<rect class="{each.css}" x="{x:.1f}" y="{y:.1f}" width="{width - 2:.1f}" '
-                f'height="{max(1.0, bottom - y):.1f}"/>'
+                f'<rect class="{each.css}" x="{(place + 0.1) * width:.2f}%" '
+                f'y="{100 - (below + value) / top * 100:.2f}%" width="{0.8 * width:.2f}%" '
+                f'height="{value / top * 100:.2f}%"/>'
             )
         below += value
     told = ", ".join(f"{each.name} {each.values[place]:,}" for each in series)
-    return f"<g><title>{escape(label)}: {escape(told)}</title>{''.join(boxes)}</g>"
+    whole = f'<rect class="hover" x="{place * width:.2f}%" width="{width:.2f}%" height="100%"/>'
+    return f"<g><title>{escape(label)}: {escape(told)}</title>{whole}{''.join(boxes)}</g>"
 
 
 def bar_list(title: str, values: Mapping[str, int], css: str, *, most: int = 8) -> str:
@@ -103,21 +124,15 @@ def bar_list(title: str, values: Mapping[str, int], css: str, *, most: int = 8) 
     shown = sorted(values.items(), key=lambda item: (-item[1], item[0]))[:most]
     if not shown:
         return '<p class="none">None.</p>'
-    longest = shown[0][1]
-    rows = "".join(
-        _bar(place, name, value, longest, css) for place, (name, value) in enumerate(shown)
-    )
-    height = len(shown) * _ROW
-    return f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 460 {height}">{rows}</svg>'
+    longest = max(1, shown[0][1])
+    rows = "".join(_bar(name, value, value / longest, css) for name, value in shown)
+    return f'<ol class="bars" aria-label="{escape(title)}">{rows}</ol>'
 
 
-def _bar(place: int, name: str, value: int, longest: int, css: str) -> str:
-    y = place * _ROW
-    width = max(2.0, value / max(1, longest) * 180)
-    shown = name if len(name) <= 28 else f"{name[:27]}…"
+def _bar(name: str, value: int, share: float, css: str) -> str:
+    told = escape(name)
     return (
-        f"<g><title>{escape(name)}: {value:,}</title>"
-        f'<text class="name" x="0" y="{y + 17}">{escape(shown)}</text>'
-        f'<rect class="{css}" x="214" y="{y + 5}" width="{width:.1f}" height="16" rx="3"/>'
-        f'<text class="value" x="{214 + width + 6:.1f}" y="{y + 17}">{value:,}</text></g>'
+        f'<li><span class="name" title="{told}">{told}</span>'
+        f'<svg aria-hidden="true"><rect class="{css}" width="{max(0.5, 100 * share):.1f}%" '
+        f'height="100%" rx="3"/></svg><span class="value">{value:,}</span></li>'
     )

@@ -190,6 +190,8 @@ class FileSink:
             os.close(self._log)
             self._log = -1
         self._log = os.open(self.folder.log, os.O_CREAT | os.O_RDWR | os.O_APPEND, _FILE_MODE)
+        if self._sync:
+            self.folder.sync()
 
     def _recovered(self, head: Head | None, *, damaged: bool) -> Head:
         """The head, brought to agree with the file, and a record of whatever did not."""
@@ -322,8 +324,6 @@ class FileSink:
             return head
         first = sequence_of(os.pread(self._log, 256, 0), self._encoder.openings)
         name = self.folder.rotated_name(head.sequence if first is None else first, head.opened)
-        if name.exists():
-            raise FileExistsError(f"{name} is there already")
         self._append(head, [self._own.note("rotated", {"part": name.name})], checkpoint=True)
         self.folder.log.rename(name)
         head = self._new_part(self._head or head)

@@ -13,6 +13,7 @@ import contextlib
 import os
 from collections.abc import Generator
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -52,13 +53,19 @@ class LogFolder:
             for path in self.log.parent.glob(f"{self.log.name}.*-*")
             if _number(path) is not None
         ]
-        rotated.sort(key=lambda path: _number(path) or 0)
+        rotated.sort(key=lambda path: (_number(path) or 0, path.stat().st_mtime))
         return [*rotated, self.log] if self.log.exists() else rotated
 
     def rotated_name(self, first: int, opened: float) -> Path:
-        """What the current part is called once it is rotated."""
+        """What the current part is called once it is rotated; no part has that name yet.
+
+        A chain that had to begin anew counts from 1 again: then the number gets more zeros.
+        """
         day = datetime.fromtimestamp(opened, UTC).strftime("%Y%m%d")
-        return self.log.with_name(f"{self.log.name}.{day}-{first:012d}")
+        names = (
+            self.log.with_name(f"{self.log.name}.{day}-{first:0{width}d}") for width in count(12)
+        )
+        return next(name for name in names if not name.exists())
 
     def publish(self, key: SealKey) -> None:
         """Add a public key to those with which the log is verified."""
@@ -77,6 +84,15 @@ class LogFolder:
             return []
         return keys
 
+    def sync(self) -> None:
+        """Force the names of new and renamed files to the disk. Raises OSError."""
+        for folder in (self.log.parent, self.state):
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
     @contextlib.contextmanager
     def locked(self) -> Generator[None]:
         """Alone among the processes that write. Raises OSError."""
@@ -87,6 +103,9 @@ class LogFolder:
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield
         finally:
+            if fcntl is not None:
+                # Closing is not enough: a child that was forked meanwhile holds a copy.
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
             os.close(descriptor)
 
 

@@ -117,7 +117,6 @@ class Lane:
             self._work(deadline)
         if self._records:
             _log.error("audit sink %s: %d records are lost", self.sink.name, len(self._records))
-        self.sink.close()
 
     def _is_full(self) -> bool:
         return len(self._records) >= self._capacity
@@ -125,8 +124,16 @@ class Lane:
     def _work(self, deadline: float = float("inf")) -> None:
         while (batch := self._next()) and time.monotonic() < deadline:
             if not self._written(batch):
-                return
+                break
             self._settle(len(batch))
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """By whoever wrote: a database's connection belongs to a thread."""
+        try:
+            self.sink.close()
+        except Exception as error:  # noqa: BLE001 - the other sinks are to be closed too
+            _log.error("audit sink %s: %s at its end", self.sink.name, type(error).__name__)
 
     def _settle(self, count: int) -> None:
         """So many records, the oldest, are in the sink."""

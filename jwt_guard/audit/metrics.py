@@ -36,12 +36,17 @@ class Histogram:
 
     To observe costs a request one append; the times are sorted in later, by whoever reads or
     writes the log.
+
+    Attributes:
+        observe: takes a time, in seconds.
+        told: who else is told of each time, when it is sorted in.
     """
 
     def __init__(self, bounds: Sequence[float] = BUCKETS) -> None:
         self.bounds = tuple(bounds)
         self._new: deque[float] = deque()
         self.observe: Callable[[float], None] = self._new.append
+        self.told: list[Callable[[float], object]] = []
         self._lock = threading.Lock()
         self._counts = [0] * (len(bounds) + 1)
         self._sum = 0.0
@@ -53,6 +58,13 @@ class Histogram:
                 seconds = self._new.popleft()
                 self._counts[bisect_left(self.bounds, seconds)] += 1
                 self._sum += seconds
+                for tell in self.told:
+                    tell(seconds)
+
+    def after_fork(self) -> None:
+        """The parent's threads may have held the lock, and count what they had observed."""
+        self._lock = threading.Lock()
+        self._new.clear()
 
     def read(self) -> tuple[list[int], float]:
         """The cumulative counts by bucket, the last one of all, and the sum."""
@@ -131,7 +143,7 @@ class Metrics:
         counts, total = self.verification.read()
         bounds = [*map(repr, self.verification.bounds), "+Inf"]
         return [
-            f"# HELP {name} How long it took to identify a caller.",
+            f"# HELP {name} {_VERIFICATION}",
             f"# TYPE {name} histogram",
             *(f'{name}_bucket{{le="{b}"}} {n}' for b, n in zip(bounds, counts, strict=True)),
             f"{name}_sum {total!r}",
@@ -152,10 +164,24 @@ class Metrics:
             )
             make(f"jwt_guard.{name}", [_callback(read)], description=doc)
 
+        histogram = meter.create_histogram(
+            "jwt_guard.verification",
+            "s",
+            _VERIFICATION,
+            explicit_bucket_boundaries_advisory=self.verification.bounds,
+        )
+        self.verification.told.append(histogram.record)
+
+    def after_fork(self) -> None:
+        """The parent's threads, which may have held a lock, are not here."""
+        self._lock = threading.Lock()
+        self.verification.after_fork()
+
     def _counter_callback(self, name: str) -> "Callable[[CallbackOptions], Iterable[Observation]]":
         return _callback(lambda: self.counts()[name])
 
 
+_VERIFICATION = "How long it took to identify a caller."
 _DOCS = {
     "verifications": "Requests by result and exact reason.",
     "events": "Other events by name.",
@@ -176,8 +202,13 @@ def _family(name: str, kind: str, doc: str, values: Mapping[Labels, float]) -> l
     return [
         f"# HELP {name} {doc}",
         f"# TYPE {name} {kind}",
-        *(f"{name}{_labels(labels)} {value:g}" for labels, value in values.items()),
+        *(f"{name}{_labels(labels)} {_number(value)}" for labels, value in values.items()),
     ]
+
+
+def _number(value: float) -> str:
+    """All of its digits: a rounded counter would seem to stand still, and then to leap."""
+    return str(int(value)) if value.is_integer() else repr(value)
 
 
 def _labels(labels: Labels) -> str:

@@ -12,6 +12,7 @@ import msgspec
 
 from jwt_guard.audit.chain import Encoded
 from jwt_guard.audit.shown import UNVERIFIED, Shown
+from jwt_guard.errors import Reason
 
 __all__ = ["OPENING", "OcsfEncoder"]
 
@@ -25,7 +26,11 @@ _ALERTED = (3, 19)
 _REVOKED = (2, 24)
 _SUCCESS, _FAILURE = 1, 2
 _OAUTH_2 = 6
+_STATUS = {reason.value: reason.kind.status for reason in Reason}
 _REMEMBERED = 10_000
+_API_ACTIVITY = 6003
+_CALLED = frozenset({3002, _API_ACTIVITY})
+_NOWHERE = {"name": "unknown"}
 _UID = b',"uid":"'
 _NO_TIME = b'"time":0,'
 _encode = msgspec.json.Encoder().encode
@@ -144,17 +149,21 @@ class OcsfEncoder:
             "profiles": ["security_control"],
             "event_code": shown.name,
             "log_name": "jwt_guard.audit",
+            "correlation_uid": _correlation(shown),
         }
         if shown.tenant is not None:
             told["tenant_uid"] = shown.tenant
-        if shown.trace is not None:
-            told["correlation_uid"] = shown.trace
         return told
 
     def _about(self, kind: _Kind, shown: Shown) -> dict[str, Any]:
         told: dict[str, Any] = {"service": {"name": self._service}}
+        if kind.class_uid in _CALLED:
+            told["src_endpoint"] = _NOWHERE
         told |= _request(shown)
-        return told | _BY_CLASS.get(kind.class_uid, _nothing_more)(shown)
+        told |= _BY_CLASS.get(kind.class_uid, _nothing_more)(shown)
+        if kind.class_uid == _API_ACTIVITY:
+            told["api"]["service"] = told["service"]
+        return told
 
 
 def _classified(kind: _Kind, shown: Shown) -> dict[str, Any]:
@@ -180,6 +189,14 @@ def _classified(kind: _Kind, shown: Shown) -> dict[str, Any]:
         told |= {"count": shown.count, "end_time": told["time"]}
         told["start_time"] = int((shown.since or shown.time) * 1000)
     return told
+
+
+def _correlation(shown: Shown) -> str:
+    """What leads to the events that belong together, by the narrowest thing that is known."""
+    user = None if shown.user == UNVERIFIED else shown.user
+    said = shown.presented or {}
+    known = (shown.trace, shown.session, shown.token, said.get("credential"), user)
+    return next((each for each in known if each), shown.uid)
 
 
 def _severity(kind: _Kind, shown: Shown) -> int:
@@ -226,12 +243,10 @@ def _api_call(shown: Shown) -> dict[str, Any]:
         "actor": actor,
         "api": {
             "operation": operation,
-            "response": {"code": 403},
+            "response": {"code": _STATUS.get(shown.reason or "", 403)},
         },
         "authorizations": [{"decision": "denied", "policy": {"name": shown.reason}}],
     }
-    if shown.address is None:
-        told["src_endpoint"] = {"name": "unknown"}
     return told
 
 
@@ -270,7 +285,7 @@ _BY_CLASS = {
     2004: _finding,
     3002: _authentication,
     3004: _changed_entity,
-    6003: _api_call,
+    _API_ACTIVITY: _api_call,
 }
 
 

@@ -90,6 +90,10 @@ class Pseudonyms(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Let go of what is open; it is opened again when needed."""
+        ...
+
 
 class PlainNames:
     """No pseudonyms: subjects, sessions and tokens by their own names."""
@@ -106,6 +110,9 @@ class PlainNames:
         return Person(subject, None)
 
     stranger = person
+
+    def close(self) -> None:
+        """See `Pseudonyms`: nothing is open."""
 
 
 class SubjectKeys:
@@ -199,8 +206,8 @@ class SubjectKeys:
         return uid
 
     def close(self) -> None:
-        """Close the file."""
-        if self._connection is not None:
+        """See `Pseudonyms`."""
+        if self._connection is not None and self._process == os.getpid():
             self._connection.close()
             self._connection = None
 
@@ -268,19 +275,29 @@ class SubjectKeys:
             connection = sqlite3.connect(
                 self._file, timeout=5, isolation_level=None, check_same_thread=False
             )
-            # The rollback journal is emptied at once, so that no copy of a key stays in it.
-            connection.execute("PRAGMA journal_mode = TRUNCATE")
-            connection.execute("PRAGMA secure_delete = ON")
-            # A key that a crash of the machine takes away makes its person a new pseudonym.
-            connection.execute("PRAGMA synchronous = NORMAL")
-            connection.executescript(_SCHEMA)
-            connection.execute(
-                "INSERT INTO meta VALUES ('master', ?) ON CONFLICT DO NOTHING",
-                (secrets.token_bytes(32),),
-            )
-            row = connection.execute("SELECT value FROM meta WHERE name = 'master'").fetchone()
-        self._master = row[0]
+            try:
+                self._master = _prepared(connection)
+            except sqlite3.Error:
+                connection.close()
+                raise
+        self._version = -1  # another connection's count tells nothing
+        self._known.clear()
         return connection
+
+
+def _prepared(connection: sqlite3.Connection) -> bytes:
+    """The master key of a file that is as it must be."""
+    # The rollback journal is emptied at once, so that no copy of a key stays in it.
+    connection.execute("PRAGMA journal_mode = TRUNCATE")
+    connection.execute("PRAGMA secure_delete = ON")
+    # A key that a crash of the machine takes away makes its person a new pseudonym.
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.executescript(_SCHEMA)
+    connection.execute(
+        "INSERT INTO meta VALUES ('master', ?) ON CONFLICT DO NOTHING", (secrets.token_bytes(32),)
+    )
+    row = connection.execute("SELECT value FROM meta WHERE name = 'master'").fetchone()
+    return bytes(row[0])
 
 
 def _name(key: bytes, value: str) -> str:

@@ -1,5 +1,6 @@
 """Reading a log: records in either format as facts again, as far as they were shown."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -107,11 +108,11 @@ def newest(log: Path, query: Query, most: int, bad: list[Place] | None = None) -
     """The newest records that are wanted, the oldest of them first."""
     found: list[Entry] = []
     for part in reversed(LogFolder(log).parts()):
-        wanted = [entry for entry in _part(part, bad) if query.wants(entry.fact)]
-        found = [*wanted, *found]
-        if len(found) >= most:
+        wanted = (entry for entry in _part(part, bad) if query.wants(entry.fact))
+        found = [*deque(wanted, maxlen=most - len(found)), *found]
+        if len(found) == most:
             break
-    return found[-most:]
+    return found
 
 
 def _part(part: Path, bad: list[Place] | None) -> Iterator[Entry]:
@@ -170,7 +171,6 @@ def _from_ocsf(record: dict[str, Any]) -> Fact:
         presented=_presented(own.get("presented")),
         detail=dict(own.get("detail") or {}),
         count=int(record.get("count", 1)),
-        trace=_text(metadata.get("correlation_uid")),
     )
 
 
@@ -194,7 +194,6 @@ def _from_ecs(record: dict[str, Any]) -> Fact:
         presented=_presented(own.get("presented")),
         detail=dict(own.get("detail") or {}),
         count=int(own.get("count", 1)),
-        trace=_text((record.get("trace") or {}).get("id")),
     )
 
 

@@ -1,10 +1,15 @@
 """What the dashboard shows: the newest part of a log, summed up."""
 
+import math
+import os
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
 
 from jwt_guard.audit.facts import AUTHENTICATED, DENIED, REFUSED, Fact
 from jwt_guard.audit.folder import LogFolder
@@ -17,6 +22,8 @@ OUTCOMES = (AUTHENTICATED, REFUSED, DENIED)
 _LIVE = 1800.0
 _MOST_ALERTS = 25
 _MOST_BYTES = 128 << 20
+_NEAR_ENOUGH = 1 << 16
+_LATE = 60.0
 _ALIVE = frozenset({AUTHENTICATED, "login", "issued", "refreshed"})
 _ENDED = frozenset({"logged_out", "revoked", "reuse_detected"})
 
@@ -28,48 +35,67 @@ class Report:
     Attributes:
         since: when it begins, seconds since 1970 UTC.
         until: when it ends.
+        now: when it was made.
         outcomes: by outcome, how many fell into each of equal intervals.
         reasons: refusals and denials by exact reason.
         addresses: refusals and denials by address.
         subjects: requests by subject, as the log names them.
         events: everything else by name.
+        rules: alerts by rule.
         alerts: the newest ones, the newest first.
         sessions: the live ones: when each was seen last, and whose it is.
         bad_lines: lines that are no records.
         whole: whether all records of the time were read.
+        name: makes a name that anybody may read of what the log calls a subject or a session.
     """
 
     since: float
     until: float
+    now: float
     outcomes: dict[str, list[int]]
     reasons: Counter[str] = field(default_factory=Counter[str])
     addresses: Counter[str] = field(default_factory=Counter[str])
     subjects: Counter[str] = field(default_factory=Counter[str])
     events: Counter[str] = field(default_factory=Counter[str])
+    rules: Counter[str] = field(default_factory=Counter[str])
     alerts: list[Fact] = field(default_factory=list[Fact])
     sessions: dict[str, tuple[float, str]] = field(default_factory=dict[str, tuple[float, str]])
     bad_lines: int = 0
     whole: bool = True
+    name: Callable[[str], str] = str
 
     def total(self, outcome: str) -> int:
         """How many there were in all."""
         return sum(self.outcomes[outcome])
 
 
-def report_of(log: Path, *, hours: float, intervals: int = 48, now: float | None = None) -> Report:
+def report_of(
+    log: Path,
+    *,
+    hours: float,
+    intervals: int = 48,
+    now: float | None = None,
+    name: Callable[[str], str] = str,
+) -> Report:
     """Sum up the last hours of a log; at most the newest 128 MiB of it are read.
+
+    Args:
+        log: the log's current part.
+        hours: how many.
+        intervals: into how many they are divided; each begins at a round time, so that the last
+            one is not over yet.
+        now: seconds since 1970 UTC.
+        name: as in `Report`.
 
     Raises:
         OSError: the log cannot be read.
     """
-    until = time.time() if now is None else now
-    report = _empty(until - hours * 3600, until, intervals)
+    width, now = hours * 3600 / intervals, time.time() if now is None else now
+    until = math.ceil(now / width) * width
+    outcomes = {outcome: [0] * intervals for outcome in OUTCOMES}
+    report = Report(until - hours * 3600, until, now, outcomes, name=name)
     lines, report.whole = _newest_lines(log, report.since)
     return summed_up(report, lines)
-
-
-def _empty(since: float, until: float, intervals: int) -> Report:
-    return Report(since, until, {outcome: [0] * intervals for outcome in OUTCOMES})
 
 
 def summed_up(report: Report, lines: Iterable[bytes]) -> Report:
@@ -90,10 +116,17 @@ def _add(report: Report, fact: Fact) -> None:
     if fact.name in OUTCOMES:
         _add_outcome(report, fact)
     elif fact.name == "alert":
-        report.alerts = [*report.alerts[-_MOST_ALERTS + 1 :], fact]
+        _add_alert(report, fact)
     else:
         report.events[fact.name] += 1
     _follow_session(report, fact)
+
+
+def _add_alert(report: Report, fact: Fact) -> None:
+    report.rules[str((fact.detail or {}).get("rule"))] += 1
+    if fact.subject is not None:
+        fact = msgspec.structs.replace(fact, subject=report.name(fact.subject))
+    report.alerts = [*report.alerts[-_MOST_ALERTS + 1 :], fact]
 
 
 def _add_outcome(report: Report, fact: Fact) -> None:
@@ -101,7 +134,7 @@ def _add_outcome(report: Report, fact: Fact) -> None:
     width = (report.until - report.since) / len(buckets)
     buckets[int((fact.time - report.since) / width)] += fact.count
     if fact.subject is not None:
-        report.subjects[fact.subject] += fact.count
+        report.subjects[report.name(fact.subject)] += fact.count
     if fact.name != AUTHENTICATED:
         report.reasons[fact.reason or "unknown"] += fact.count
         report.addresses[fact.address or "unknown"] += fact.count
@@ -110,29 +143,54 @@ def _add_outcome(report: Report, fact: Fact) -> None:
 def _follow_session(report: Report, fact: Fact) -> None:
     if fact.session is None:
         return
+    session = report.name(fact.session)
     if fact.name in _ENDED:
-        report.sessions.pop(fact.session, None)
-    elif fact.name in _ALIVE and fact.time >= report.until - _LIVE:
-        report.sessions[fact.session] = (fact.time, fact.subject or "-")
+        report.sessions.pop(session, None)
+    elif fact.name in _ALIVE and fact.time >= report.now - _LIVE:
+        report.sessions[session] = (fact.time, report.name(fact.subject or "-"))
 
 
 def _newest_lines(log: Path, since: float) -> tuple[Iterable[bytes], bool]:
-    """The lines of the parts that were still written to in that time, and whether all are there."""
+    """The lines of that time and some before it, and whether all of them are there."""
     parts = [part for part in LogFolder(log).parts() if part.stat().st_mtime >= since]
-    sizes = [part.stat().st_size for part in parts]
+    starts = [_start_of(part, since - _LATE) for part in parts]
+    sizes = [part.stat().st_size - start for part, start in zip(parts, starts, strict=True)]
     skip = max(0, sum(sizes) - _MOST_BYTES)
-    return _lines(parts, skip), not skip
+    return _lines(parts, starts, skip), not skip
 
 
-def _lines(parts: list[Path], skip: int) -> Iterable[bytes]:
-    for part in parts:
-        size = part.stat().st_size
-        if skip >= size:
-            skip -= size
-            continue
+def _start_of(part: Path, since: float) -> int:
+    """A place in a part before which nothing is as new as that; records stand by their time."""
+    low, high = 0, part.stat().st_size
+    with part.open("rb") as file:
+        while high - low > _NEAR_ENOUGH:
+            middle = (low + high) // 2
+            if _is_before(file, middle, since):
+                low = middle
+            else:
+                high = middle
+    return low
+
+
+def _is_before(file: BinaryIO, place: int, since: float) -> bool:
+    """Whether the first record behind a place is older; one that is none does not count."""
+    file.seek(place)
+    file.readline(LONGEST_LINE)
+    try:
+        return fact_of(file.readline(LONGEST_LINE)).time < since
+    except BadRecord:
+        return False
+
+
+def _lines(parts: list[Path], starts: list[int], skip: int) -> Iterable[bytes]:
+    for part, start in zip(parts, starts, strict=True):
         with part.open("rb") as file:
-            file.seek(skip)
-            if skip:
+            size = file.seek(0, os.SEEK_END) - start
+            if skip >= size:
+                skip -= size
+                continue
+            file.seek(start + skip)
+            if start + skip:
                 file.readline(LONGEST_LINE)
             skip = 0
             while line := file.readline(LONGEST_LINE):

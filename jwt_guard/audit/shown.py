@@ -11,7 +11,7 @@ import msgspec
 from jwt_guard.audit.facts import REFUSED, Fact
 from jwt_guard.audit.observer import EventName
 from jwt_guard.audit.privacy import Person, Pseudonyms
-from jwt_guard.audit.text import clean, truncated
+from jwt_guard.audit.text import claimed, clean, identifier, truncated
 from jwt_guard.principal import Principal
 
 __all__ = ["OWN", "UNVERIFIED", "Shower", "Showing", "Shown", "own_record"]
@@ -120,6 +120,10 @@ class Shower:
         """
         self._pseudonyms.commit()
 
+    def close(self) -> None:
+        """Let go of the names."""
+        self._pseudonyms.close()
+
     def show(self, fact: Fact) -> Shown:
         """The fact as it may be written.
 
@@ -173,14 +177,15 @@ class Shower:
 
     def _named(self, fact: Fact) -> _Who:
         person = self._person(fact)
-        digest = person.digest if person else clean
+        digest = person.digest if person else str
+        tidy = clean if fact.name in _STRANGERS else identifier
         return _Who(
-            clean(person.uid) if person else None,
-            clean(digest(fact.session)) if fact.session else None,
-            clean(digest(fact.token)) if fact.token else None,
-            clean(fact.issuer) if fact.issuer else None,
-            clean(fact.tenant) if fact.tenant else None,
-            clean(fact.client_id) if fact.client_id else None,
+            tidy(person.uid) if person else None,
+            tidy(digest(fact.session)) if fact.session else None,
+            tidy(digest(fact.token)) if fact.token else None,
+            tidy(fact.issuer) if fact.issuer else None,
+            tidy(fact.tenant) if fact.tenant else None,
+            tidy(fact.client_id) if fact.client_id else None,
         )
 
     def _person(self, fact: Fact) -> Person | None:
@@ -195,7 +200,7 @@ class Shower:
             return None
         told = {"credential": said.credential}
         if said.kid is not None:
-            told["kid"] = clean(said.kid)
+            told["kid"] = claimed(said.kid)
         if said.subject is not None:
             told["subject"] = clean(self._pseudonyms.stranger(None, said.subject).uid)
         return told
@@ -206,7 +211,10 @@ class Shower:
 
 
 def _cleaned(detail: Mapping[str, Any]) -> dict[str, Any]:
-    return {clean(str(name)): _scalar(value) for name, value in list(detail.items())[:32]}
+    return {
+        clean(str(name)): identifier(str(value)) if name == "kid" else _scalar(value)
+        for name, value in list(detail.items())[:32]
+    }
 
 
 def _scalar(value: Any) -> Any:

@@ -2,9 +2,19 @@
 
 import re
 from functools import lru_cache
+from hashlib import sha256
 from ipaddress import ip_address, ip_network
 
-__all__ = ["LONGEST", "clean", "device_of", "network_of", "printable", "truncated"]
+__all__ = [
+    "LONGEST",
+    "claimed",
+    "clean",
+    "device_of",
+    "identifier",
+    "network_of",
+    "printable",
+    "truncated",
+]
 
 LONGEST = 256
 """How many characters of any one value are kept."""
@@ -28,8 +38,31 @@ def clean(text: str) -> str:
 
 @lru_cache(_REMEMBERED)
 def _clean(text: str) -> str:
-    kept = printable(_TOKEN_LIKE.sub(_REDACTED, text))
-    return kept if len(kept) <= LONGEST else kept[: LONGEST - 1] + "…"
+    return _cut(printable(_TOKEN_LIKE.sub(_REDACTED, text)), "")
+
+
+def identifier(text: str) -> str:
+    """As `clean`, but for what somebody vouches for: a subject, a session, a key of ours.
+
+    Many of those look like tokens and are none: key thumbprints, Entra's subjects.
+    """
+    return _cut(printable(text[:LONGEST]), text)
+
+
+def claimed(text: str) -> str:
+    """As `clean`, for an identifier that nobody vouches for.
+
+    What looks like a token is told by a digest, so that two of them are still two.
+    """
+    kept = clean(text)
+    if kept != _REDACTED:
+        return kept
+    return f"sha256:{sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
+def _cut(kept: str, text: str) -> str:
+    whole = len(kept) <= LONGEST and len(text) <= LONGEST
+    return kept if whole else kept[: LONGEST - 1] + "…"
 
 
 def printable(text: str) -> str:

@@ -94,7 +94,7 @@ class AuditTrail:
 
     def authenticated(self, principal: Principal, view: RequestView | None) -> Pending:
         """See `Observer`."""
-        if self.suite is not None and self.suite.demands.any:
+        if self.suite is not None and self.suite.demands:
             since = self.suite.demands.unmet(principal.identity, principal.authenticated_at)
             if since is not None:
                 return self._must_step_up(principal, view, since)
@@ -216,6 +216,7 @@ class AuditTrail:
     def after_fork(self) -> None:
         """The parent's threads are not here, and what it had queued, it will write."""
         self.queue = FactQueue(self._rules)
+        self.metrics.after_fork()
         if self._writer is not None:
             self._ending.detach()
             self._writer = None

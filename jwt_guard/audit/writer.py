@@ -87,10 +87,11 @@ class Writer:
             items = self._queue.take(_BATCH, 0 if closing else _IDLE)
             self._write(items, float("inf") if closing else time.time())
             if closing and not items:
-                return
+                break
             if not closing and not self._queue.rules.strict and len(items) < _BATCH:
                 # Gathers a batch: one lock, one signature and one wake-up for many records.
                 self._closing.wait(_BREATH)
+        self._shower.close()
 
     def _write(self, items: list[Item], now: float) -> None:
         facts = [each for fact, _ in items if fact is not None for each in self._kept(fact)]

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import update_wrapper
+from functools import cache, update_wrapper
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,9 @@ class _Log:
         if not files and not databases:
             raise _wrong("the configuration names no file or database in `[audit]`")
         self._database = databases[0] if databases else None
+        self.keys = cache(self._opened_keys)
+        if self._database is not None:
+            click.get_current_context().call_on_close(self._database.close)
 
     @property
     def path(self) -> Path:
@@ -100,9 +103,11 @@ class _Log:
             return verify_rows(self._database.name, self._database.tables, seals, expect=expect)
         return verify_file_log(self.path, seals, expect=expect)
 
-    def keys(self) -> SubjectKeys:
-        """The keys of the pseudonyms."""
-        return self.builder.subject_keys()
+    def _opened_keys(self) -> SubjectKeys:
+        """The keys of the pseudonyms, until the command ends."""
+        keys = self.builder.subject_keys()
+        click.get_current_context().call_on_close(keys.close)
+        return keys
 
     def user(self, subject: str, issuer: str | None) -> str:
         """How a subject stands in the log."""
@@ -353,7 +358,7 @@ def _readable(report: Report, took: float) -> str:
         f"{report.checkpoints} signed checkpoints, {took:.1f} s"
     )
     last = report.last.fingerprint.decode("ascii", "replace")
-    lines.append(f"last     {report.last.sequence}:{printable(last[:32] + '…')}")
+    lines.append(f"last     {report.last.sequence}:{printable(last)}")
     return "\n".join(lines)
 
 

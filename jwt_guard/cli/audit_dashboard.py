@@ -2,9 +2,11 @@
 
 import base64
 import hashlib
+import re
+import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
@@ -15,7 +17,8 @@ from typing import Any
 from urllib.parse import parse_qs
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
-from jwt_guard.audit.charts import Series, bar_list, stacked_columns
+from jwt_guard.audit.charts import Series, Tick, bar_list, stacked_columns
+from jwt_guard.audit.facts import Fact
 from jwt_guard.audit.report import Report, report_of
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import run
@@ -28,38 +31,74 @@ __all__ = ["Dashboard", "Server"]
 COOKIE = "jwt_guard_audit"
 _LONGEST_TOKEN = 3800
 _FRESH = 5.0
-_RANGES = {"1h": 1.0, "24h": 24.0, "7d": 168.0}
+_RANGES = {
+    "1h": (1.0, 60, 600.0, "%H:%M"),
+    "24h": (24.0, 48, 14_400.0, "%H:%M"),
+    "7d": (168.0, 56, 86_400.0, "%b %d"),
+}
+"""By name: hours, intervals, seconds between the marks on the time axis, how those are written."""
+_MOST_SESSIONS = 8
+_SEVERITIES: dict[object, str] = {1: "low", 2: "low", 3: "medium"}
+_PSEUDONYM = re.compile(r"[pu]?[a-z2-7]{24}")
 
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 Environ = dict[str, Any]
 Answer = tuple[int, list[tuple[str, str]], bytes]
 
 _STYLE = """
-:root{color-scheme:light dark;--page:#f7f7f5;--card:#fff;--ink:#1c1c1a;--soft:#5f5e5a;
---line:#e3e2de;--ok:#2a6fb8;--refused:#d1432f;--denied:#c98500;--bar:#6b7f95}
-@media(prefers-color-scheme:dark){:root{--page:#161615;--card:#20201e;--ink:#ecebe6;--soft:#a3a29b;
---line:#35342f;--ok:#5b9fe0;--refused:#e8705d;--denied:#e0a93a;--bar:#8ea3ba}}
+:root{color-scheme:light dark;--page:#f6f7f9;--card:#fff;--ink:#1b1f24;--soft:#5d6672;
+--line:#e2e5ea;--ok:#2a6fb8;--refused:#cf3f2c;--denied:#b97900;--bar:#7286a0;--press:#eef1f5}
+@media(prefers-color-scheme:dark){:root{--page:#13161a;--card:#1b1f25;--ink:#e8ebef;--soft:#9aa4b1;
+--line:#2d333c;--ok:#5b9fe0;--refused:#ec7563;--denied:#e0a93a;--bar:#8698b0;--press:#272d35}}
 *{box-sizing:border-box}body{margin:0;background:var(--page);color:var(--ink);
-font:15px/1.45 system-ui,sans-serif}main{max-width:1060px;margin:0 auto;padding:20px}
-header{display:flex;flex-wrap:wrap;gap:8px 20px;align-items:baseline;margin-bottom:14px}
-h1{font-size:20px;margin:0 auto 0 0}h2{font-size:15px;margin:0 0 10px}
-nav a,button{color:var(--ink)}nav a{margin-right:10px}nav a[aria-current]{font-weight:600;
-text-decoration:none}section{background:var(--card);border:1px solid var(--line);border-radius:8px;
-padding:14px 16px;margin-bottom:14px;overflow:hidden}.pair{display:grid;gap:0 14px;
-grid-template-columns:repeat(auto-fit,minmax(min(100%,400px),1fr))}.tiles{display:grid;gap:14px;
-grid-template-columns:repeat(auto-fit,minmax(140px,1fr));margin-bottom:14px}.tiles section{margin:0}
-.tiles b{display:block;font-size:26px;font-weight:600}.tiles span,.none,.tick,.legend,footer{
-color:var(--soft)}svg{width:100%;height:auto;display:block}svg text{font:13px system-ui,sans-serif;
-fill:var(--ink)}svg .tick{fill:var(--soft)}.grid{stroke:var(--line)}.ok{fill:var(--ok)}
-.refused{fill:var(--refused)}.denied{fill:var(--denied)}.bar{fill:var(--bar)}.legend i{display:
-inline-block;width:11px;height:11px;border-radius:3px;margin:0 5px 0 14px}.legend i.ok{background:
-var(--ok)}.legend i.refused{background:var(--refused)}.legend i.denied{background:var(--denied)}
-.scroll{overflow-x:auto}.time svg{min-width:640px}
-table{border-collapse:collapse;width:100%}th,td{text-align:left;padding:5px 14px 5px 0;
-border-top:1px solid var(--line);white-space:nowrap}th{font-weight:600;border:0}
-textarea{width:100%;min-height:110px;font:13px ui-monospace,monospace}button{padding:7px 14px;
-border:1px solid var(--line);border-radius:6px;background:var(--card);font:inherit;cursor:pointer}
-.wrong{color:var(--refused)}form.inline{display:inline}
+font:14px/1.5 system-ui,sans-serif}main{max-width:1120px;margin:0 auto;padding:20px}
+h1{font-size:20px;margin:0 auto 0 0}h2{font-size:14px;margin:0 0 12px}p{margin:0 0 12px}
+header{display:flex;flex-wrap:wrap;gap:10px 16px;align-items:center;margin-bottom:16px}
+nav{display:flex;border:1px solid var(--line);border-radius:8px;overflow:hidden;
+background:var(--card)}nav a{padding:6px 14px;color:var(--soft);text-decoration:none}
+nav a:hover,button:hover{background:var(--press)}nav a[aria-current]{background:var(--press);
+color:var(--ink);font-weight:600}button{padding:6px 14px;border:1px solid var(--line);
+border-radius:8px;background:var(--card);color:var(--ink);font:inherit;cursor:pointer}
+a:focus-visible,button:focus-visible,textarea:focus-visible{outline:2px solid var(--ok);
+outline-offset:-2px}section{background:var(--card);border:1px solid var(--line);border-radius:10px;
+padding:16px;margin-bottom:16px;min-width:0}.pair{display:grid;gap:0 16px;
+grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}.tiles{display:grid;gap:16px;
+grid-template-columns:repeat(5,1fr);margin-bottom:16px}.tiles section{margin:0;padding:12px 16px}
+.tiles b{display:block;font-size:26px;line-height:1.3;font-variant-numeric:tabular-nums}
+.tiles .refused b{color:var(--refused)}.tiles .denied b{color:var(--denied)}
+.tiles span,.none,.scale,footer,h2 small,.more{color:var(--soft)}h2 small{font-weight:400}
+.chart{display:grid;grid-template-columns:auto 1fr;gap:0 8px;margin-bottom:14px}
+.scale{display:flex;flex-direction:column;justify-content:space-between;text-align:right;
+font-size:12px;line-height:1;margin:-6px 0;min-width:44px;font-variant-numeric:tabular-nums}
+.plot{width:100%;height:170px;overflow:visible}.low .plot{height:84px}
+.axis{grid-column:2;width:100%;height:20px;overflow:visible}.axis text{font-size:12px;
+fill:var(--soft)}.grid{stroke:var(--line)}rect.ok{fill:var(--ok)}rect.refused{fill:var(--refused)}
+rect.denied{fill:var(--denied)}rect.bar{fill:var(--bar)}rect.hover{fill:transparent}
+g:hover rect.hover{fill:var(--press)}.legend i{display:inline-block;width:10px;height:10px;
+border-radius:3px;margin:0 6px 0 14px}i.ok{background:var(--ok)}i.refused{background:var(--refused)}
+i.denied{background:var(--denied)}.legend{font-weight:400}.bars{list-style:none;margin:0;padding:0}
+.bars li{display:grid;grid-template-columns:minmax(0,13.5em) 1fr 4em;gap:10px;align-items:center;
+padding:3px 0}.bars svg{width:100%;height:12px}.value{text-align:right;
+font-variant-numeric:tabular-nums}.name,td{overflow:hidden;text-overflow:ellipsis;
+white-space:nowrap}.id{font-family:ui-monospace,monospace;font-size:12px}
+table{border-collapse:collapse;width:100%;table-layout:fixed}th,td{text-align:left;
+padding:6px 14px 6px 0;border-top:1px solid var(--line)}
+th{color:var(--soft);font-weight:400;white-space:nowrap;
+border:0}td.when{font-variant-numeric:tabular-nums}td.wide{white-space:normal}
+.badge{border-radius:6px;padding:1px 8px;
+font-size:12px;border:1px solid;color:var(--soft)}.badge.high{color:var(--refused)}
+.badge.medium{color:var(--denied)}.w1{width:9.5em}.w2{width:6.5em}.w3{width:12em}.w4{width:9em}
+.login{max-width:560px;margin:8vh auto}textarea{display:block;width:100%;min-height:120px;
+margin:6px 0 14px;padding:10px;border:1px solid var(--line);border-radius:8px;
+background:var(--page);color:var(--ink);font:12px/1.5 ui-monospace,monospace}
+.main{background:var(--ok);border-color:var(--ok);color:#fff}.main:hover{background:var(--ok)}
+@media(prefers-color-scheme:dark){.main{color:#10151b}}.wrong{color:var(--refused)}
+@media(max-width:760px){main{padding:12px}.tiles{grid-template-columns:repeat(2,1fr);gap:12px}
+.tiles section:first-child{grid-column:span 2}h1{width:100%}nav{flex:1}nav a{flex:1;
+text-align:center}.axis text:nth-child(even){display:none}
+.bars li{grid-template-columns:minmax(0,11em) 1fr 3.2em}
+table,tbody{display:block}tr:first-child{display:none}tr{display:flex;flex-wrap:wrap;gap:2px 12px;
+padding:8px 0;border-top:1px solid var(--line)}td{border:0;padding:0}td.wide{width:100%}}
 """
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 _POLICY = (
@@ -108,6 +147,7 @@ class Dashboard:
         self._hosts = frozenset(hosts)
         self._lock = threading.Lock()
         self._reports: dict[str, tuple[float, Report]] = {}
+        self._passing = secrets.token_bytes(16)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> list[bytes]:
         """Answer a request (PEP 3333)."""
@@ -168,9 +208,17 @@ class Dashboard:
         with self._lock:
             made, report = self._reports.get(span, (0.0, None))
             if report is None or time.monotonic() - made > _FRESH:
-                report = report_of(self._log, hours=_RANGES[span])
+                hours, intervals, *_ = _RANGES[span]
+                report = report_of(self._log, hours=hours, intervals=intervals, name=self._name)
                 self._reports[span] = (time.monotonic(), report)
             return report
+
+    def _name(self, written: str) -> str:
+        """As the log says, if that is a pseudonym; whatever else it says, a passing one."""
+        if _PSEUDONYM.fullmatch(written):
+            return written
+        digest = hashlib.blake2b(written.encode(), digest_size=8, key=self._passing)
+        return f"~{digest.hexdigest()}"
 
 
 class _Handler(WSGIRequestHandler):
@@ -243,10 +291,12 @@ def _login_page(*, wrong: bool) -> bytes:
     told = '<p class="wrong" role="alert">This token does not open the log.</p>' if wrong else ""
     return _page(
         "Audit",
-        f"<section><h1>Audit log</h1><p>Paste an access token that may read it.</p>{told}"
+        '<section class="login"><h1>Audit log</h1>'
+        "<p>Paste an access token whose roles may read it. It stays in this browser until you "
+        f"leave, and is checked on every request.</p>{told}"
         '<form method="post" action="/login"><label for="token">Access token</label>'
         '<textarea id="token" name="token" required autocomplete="off" spellcheck="false">'
-        "</textarea><p><button>Look</button></p></form></section>",
+        '</textarea><button class="main">Look</button></form></section>',
     )
 
 
@@ -255,10 +305,9 @@ def _overview(report: Report, span: str) -> str:
         (
             _header(span),
             _tiles(report),
-            _timeline(report),
+            _timeline(report, span),
             _tops(report),
             _alerts(report),
-            _sessions(report),
             _footer(report),
         )
     )
@@ -271,93 +320,127 @@ def _header(span: str) -> str:
     )
     return (
         f'<header><h1>Audit log</h1><nav aria-label="Range">{links}</nav>'
-        '<form class="inline" method="post" action="/logout"><button>Leave</button></form></header>'
+        '<form method="post" action="/logout"><button>Leave</button></form></header>'
     )
 
 
 def _tiles(report: Report) -> str:
-    tiles = {
-        "verified": report.total("authenticated"),
-        "refused": report.total("refused"),
-        "denied": report.total("denied"),
-        "alerts": len(report.alerts),
-        "live sessions": len(report.sessions),
-    }
+    alerts = report.rules.total()
+    tiles = (
+        ("verified", report.total("authenticated"), ""),
+        ("refused", report.total("refused"), ""),
+        ("denied", report.total("denied"), ""),
+        ("alerts", alerts, "refused" if alerts else ""),
+        ("live sessions", len(report.sessions), ""),
+    )
     shown = "".join(
-        f"<section><b>{number:,}</b><span>{name}</span></section>" for name, number in tiles.items()
+        f'<section class="{css}"><b>{number:,}</b><span>{name}</span></section>'
+        for name, number, css in tiles
     )
     return f'<div class="tiles">{shown}</div>'
 
 
-def _timeline(report: Report) -> str:
-    series = [
-        Series("verified", "ok", report.outcomes["authenticated"]),
-        Series("denied", "denied", report.outcomes["denied"]),
-        Series("refused", "refused", report.outcomes["refused"]),
-    ]
-    count = len(series[0].values)
+def _timeline(report: Report, span: str) -> str:
+    """Two scales: a few refusals would not be seen beside many who were let in."""
+    count = len(report.outcomes["authenticated"])
     width = (report.until - report.since) / count
-    form = "%H:%M" if report.until - report.since <= 86_400 else "%b %d %H:%M"
-    labels = [_instant(report.since + place * width, form) for place in range(count)]
-    legend = "".join(f'<i class="{each.css}"></i>{each.name}' for each in series)
+    labels = [_instant(report.since + place * width, "%b %d %H:%M") for place in range(count)]
+    ticks = _ticks(report, *_RANGES[span][2:])
+    verified = [Series("verified", "ok", report.outcomes["authenticated"])]
+    others = [Series(each, each, report.outcomes[each]) for each in ("refused", "denied")]
     return (
-        f"<section><h2>Outcomes over time (UTC)</h2>"
-        f'<div class="scroll time">'
-        f"{stacked_columns('Outcomes over time', series, labels)}</div>"
-        f'<div class="legend">{legend}</div></section>'
+        "<section><h2>Verified over time <small>UTC</small></h2>"
+        f"{stacked_columns('Verified over time', verified, labels, ticks)}"
+        f"<h2>Refused and denied over time {_legend(others)}</h2><div class=low>"
+        f"{stacked_columns('Refused and denied over time', others, labels, ticks, steps=2)}"
+        "</div></section>"
     )
+
+
+def _legend(series: Iterable[Series]) -> str:
+    shown = "".join(f'<i class="{each.css}"></i>{each.name}' for each in series)
+    return f'<span class="legend">{shown}</span>'
+
+
+def _ticks(report: Report, every: float, form: str) -> list[Tick]:
+    """Marks at round times."""
+    whole = report.until - report.since
+    first = -(-report.since // every) * every
+    moments = (first + place * every for place in range(int(whole // every) + 1))
+    return [
+        Tick(100 * (moment - report.since) / whole, _instant(moment, form))
+        for moment in moments
+        if moment < report.until
+    ]
 
 
 def _tops(report: Report) -> str:
-    lists = {
-        "Refusals by reason": (report.reasons, "refused"),
-        "Refused addresses": (report.addresses, "refused"),
-        "Busiest subjects": (report.subjects, "bar"),
-        "Other events": (report.events, "bar"),
-    }
-    shown = "".join(
-        f"<section><h2>{title}</h2>{bar_list(title, values, css)}</section>"
-        for title, (values, css) in lists.items()
+    lists = (
+        _bars("Refusals by reason", report.reasons, "refused"),
+        _bars("Refused addresses", report.addresses, "refused"),
+        _bars("Busiest subjects", report.subjects, "bar"),
+        _sessions(report),
+        _bars("Alerts by rule", report.rules, "denied", most=12),
+        _bars("Other events", report.events, "bar", most=12),
     )
-    return f'<div class="pair">{shown}</div>'
+    return f'<div class="pair">{"".join(lists)}</div>'
 
 
-def _alerts(report: Report) -> str:
-    if not report.alerts:
-        return '<section><h2>Alerts</h2><p class="none">None.</p></section>'
-    rows = "".join(
-        f"<tr><td>{_instant(alert.time)}</td><td>{_cell((alert.detail or {}).get('rule'))}</td>"
-        f"<td>{_cell((alert.detail or {}).get('title'))}</td><td>{_cell(alert.subject)}</td>"
-        f"<td>{_cell(alert.address)}</td></tr>"
-        for alert in report.alerts
-    )
-    head = "<tr><th>Time (UTC)<th>Rule<th>What<th>Subject<th>Address</tr>"
-    return (
-        f'<section><h2>Alerts</h2><div class="scroll"><table>{head}{rows}</table></div></section>'
-    )
+def _bars(title: str, values: Mapping[str, int], css: str, *, most: int = 8) -> str:
+    return f"<section><h2>{title}</h2>{bar_list(title, values, css, most=most)}</section>"
 
 
 def _sessions(report: Report) -> str:
-    newest = sorted(report.sessions.items(), key=lambda item: -item[1][0])[:12]
-    if not newest:
-        return '<section><h2>Live sessions</h2><p class="none">None in half an hour.</p></section>'
+    newest = sorted(report.sessions.items(), key=lambda item: -item[1][0])
     rows = "".join(
-        f"<tr><td>{_cell(session)}</td><td>{_cell(subject)}</td><td>{_instant(seen)}</td></tr>"
-        for session, (seen, subject) in newest
+        f"<tr>{_id(session)}{_id(subject)}<td class=when>{_instant(seen, '%H:%M:%S')}</td></tr>"
+        for session, (seen, subject) in newest[:_MOST_SESSIONS]
     )
-    head = "<tr><th>Session<th>Subject<th>Last seen (UTC)</tr>"
+    head = '<tr><th>Session<th>Subject<th class="w2">Seen, UTC</tr>'
+    table = f"<table>{head}{rows}</table>" if rows else '<p class="none">None.</p>'
+    more = len(newest) - _MOST_SESSIONS
+    rest = f'<p class="more">and {more:,} more</p>' if more > 0 else ""
+    return f"<section><h2>Live sessions <small>in half an hour</small></h2>{table}{rest}</section>"
+
+
+def _alerts(report: Report) -> str:
+    rows = "".join(map(_alert, report.alerts))
+    head = (
+        '<tr><th class="w1">Time, UTC<th class="w2">Severity<th class="w3">Rule<th>What'
+        '<th class="w3">Subject<th class="w4">Address</tr>'
+    )
+    table = f"<table>{head}{rows}</table>" if rows else '<p class="none">None.</p>'
+    more = report.rules.total() - len(report.alerts)
+    rest = f'<p class="more">and {more:,} before them</p>' if more > 0 else ""
+    return f"<section><h2>Alerts</h2>{table}{rest}</section>"
+
+
+def _alert(alert: Fact) -> str:
+    detail = alert.detail or {}
+    severity = _SEVERITIES.get(detail.get("severity"), "high")
     return (
-        f'<section><h2>Live sessions</h2><div class="scroll"><table>{head}{rows}</table></div>'
-        "</section>"
+        f"<tr><td class=when>{_instant(alert.time, '%b %d %H:%M:%S')}</td>"
+        f'<td><span class="badge {severity}">{severity}</span></td>'
+        f"<td>{_cell(detail.get('rule'))}</td>"
+        f'<td class="wide" title="{_cell(detail.get("title"))}">{_cell(detail.get("title"))}</td>'
+        f"{_id(alert.subject)}<td>{_cell(alert.address)}</td></tr>"
     )
 
 
 def _footer(report: Report) -> str:
-    notes = [] if report.whole else ["only the newest part of the log was read"]
+    notes = [f"as of {_instant(report.now)} UTC, renewed every 30 seconds"]
+    if not report.whole:
+        notes.append("only the newest part of the log was read")
     if report.bad_lines:
         notes.append(f"{report.bad_lines} lines are no records")
-    told = "; ".join([*notes, "whether the log is whole, `jwt-guard audit verify` tells"])
-    return f"<footer>{escape(told)}</footer>"
+    notes.append("people and sessions stand under pseudonyms")
+    notes.append("whether the log is whole, <code>jwt-guard audit verify</code> tells")
+    return f"<footer>{'; '.join(notes)}.</footer>"
+
+
+def _id(value: str | None) -> str:
+    """A pseudonym: whole for whoever copies it, cut where there is no room."""
+    return f'<td class="id" title="{_cell(value)}">{_cell(value)}</td>'
 
 
 def _cell(value: object) -> str:

@@ -172,8 +172,16 @@ class Revocations:
         Raises:
             Refusal: `store_unavailable`.
         """
+        ours = self._issuer(issuer) == self.issuer and birth_of(sid) is not None
+        session = (yield from self.store.read(sid)) if ours else None
         ended = yield from self.end(sid, issuer=issuer, reason=reason)
-        yield from self._told("session", issuer=issuer, session_id=sid)
+        yield from self._told(
+            "session",
+            issuer=issuer,
+            subject=session.subject if session else None,
+            tenant=session.tenant if session else None,
+            session_id=sid,
+        )
         return ended
 
     def end(self, sid: str, *, issuer: str | None = None, reason: str) -> Flow[bool]:

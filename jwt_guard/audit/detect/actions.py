@@ -4,9 +4,11 @@ import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable
+from functools import partial
 from time import time
 
-from jwt_guard.audit.detect.base import Alert, Bounded
+from jwt_guard.audit.detect.base import Alert
+from jwt_guard.audit.threads import started
 
 __all__ = ["Demands", "InBackground", "for_rules"]
 
@@ -31,18 +33,19 @@ class InBackground:
     def __call__(self, alert: Alert) -> None:
         """Have it done soon."""
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(
-                target=self._work, name="jwt_guard audit actions", daemon=True
-            )
-            self._thread.start()
+            # A forked child has neither the thread nor, perhaps, a lock that it can have.
+            self._alerts = queue.Queue(_MOST_WAITING)
+            self._thread = started(partial(self._work, self._alerts), "jwt_guard audit actions")
         try:
             self._alerts.put_nowait(alert)
         except queue.Full:
             _log.error("no action on the alert %s: too many wait", alert.rule)
+        if self._thread is None:
+            _log.error("no action on the alert %s: there is no thread", alert.rule)
 
-    def _work(self) -> None:
+    def _work(self, alerts: "queue.Queue[Alert]") -> None:
         while True:
-            alert = self._alerts.get()
+            alert = alerts.get()
             try:
                 self._action(alert)
             except Exception:  # noqa: BLE001 - the next alert must find a thread
@@ -63,26 +66,28 @@ def for_rules(rules: Iterable[str], action: Callable[[Alert], object]) -> Callab
 class Demands:
     """Subjects that must authenticate anew before they are let in again (RFC 9470).
 
-    In this process alone, for at most 10,000 subjects; the longest unused are let off.
-
-    Attributes:
-        any: whether there was ever a demand.
+    In this process alone, for at most 10,000 subjects; those of whom it was demanded longest ago
+    are let off. One thread demands, all threads ask.
     """
 
     def __init__(self) -> None:
-        self._since: Bounded[str, list[float]] = Bounded(_MOST_DEMANDS, list)
-        self.any = False
+        self._since: dict[str, float] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._since)
 
     def __call__(self, alert: Alert) -> None:
         """Demand it of the subject of an alert."""
-        if alert.fact.person is not None:
-            # `auth_time` is told in whole seconds (OpenID Connect Core section 2).
-            self._since[alert.fact.person][:] = [float(int(time()))]
-            self.any = True
+        person = alert.fact.person
+        if person is None:
+            return
+        self._since.pop(person, None)
+        # `auth_time` is told in whole seconds (OpenID Connect Core section 2).
+        self._since[person] = float(int(time()))
+        if len(self._since) > _MOST_DEMANDS:
+            del self._since[next(iter(self._since))]
 
     def unmet(self, person: str, authenticated_at: float | None) -> float | None:
         """Since when a subject must have authenticated; None when it has, or need not."""
-        since = self._since[person]
-        if not since or (authenticated_at or 0) >= since[0]:
-            return None
-        return since[0]
+        since = self._since.get(person)
+        return None if since is None or (authenticated_at or 0) >= since else since

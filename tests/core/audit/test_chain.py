@@ -322,6 +322,39 @@ def _die_while_writing(sink: FileSink, head: bytes, content: bytes) -> None:
     sink.folder.log.write_bytes(content)
 
 
+def test_a_child_that_was_forked_meanwhile_keeps_no_lock(tmp_path: Path) -> None:
+    """Servers fork while a thread of theirs writes; the child's copy of the lock must not last."""
+    code = """
+        import os, sys, time
+        from pathlib import Path
+        from jwt_guard.audit.folder import LogFolder
+        folder = LogFolder(Path(sys.argv[1]))
+        with folder.locked():
+            child = os.fork()
+            if not child:
+                time.sleep(60)
+                os._exit(0)
+        with folder.locked():
+            os.kill(child, 9)
+    """
+    arguments = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "audit.jsonl")]
+    subprocess.run(arguments, check=True, timeout=30)
+
+
+def test_a_chain_that_began_anew_rotates_beside_the_old_one(tmp_path: Path) -> None:
+    """Where the head was lost, numbers come twice: no part is written over, none stops the log."""
+    log = tmp_path / "audit.jsonl"
+    for _ in range(3):
+        sink = file_sink(log, rotation=Rotation(max_bytes=1, daily=False))
+        sink.write(some(2))
+        sink.write(some(2))
+        sink.close()
+        LogFolder(log).head.unlink()
+        log.unlink()
+    assert len(LogFolder(log).parts()) == 3
+    assert sum(len(lines(part)) for part in LogFolder(log).parts()) == 3 * 4
+
+
 def test_a_rotation_that_was_interrupted_is_finished(tmp_path: Path) -> None:
     """The part was renamed and the head did not know yet."""
     log = tmp_path / "audit.jsonl"

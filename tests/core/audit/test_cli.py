@@ -151,6 +151,7 @@ def test_verify_says_good_and_bad(config: Path) -> None:
     assert "good" in good.output
     report = json.loads(audit(config, "verify", "--json").output)
     noted = f"{report['last']['sequence']}:{report['last']['fingerprint']}"
+    assert f"last     {noted}\n" in good.output
     assert audit(config, "verify", "--expect", noted).exit_code == 0
     log = config.parent / "audit.jsonl"
     log.write_bytes(log.read_bytes().replace(b"role_missing", b"role_granted"))

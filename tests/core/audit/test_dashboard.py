@@ -1,6 +1,7 @@
 """The dashboard: who may look, and what real Chromium shows of it."""
 
 import os
+import re
 import shutil
 import socket
 import threading
@@ -14,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from jwt_guard import Guard
-from jwt_guard.audit.charts import Series, bar_list, stacked_columns
+from jwt_guard.audit.charts import Series, Tick, bar_list, stacked_columns
 from jwt_guard.audit.facts import Fact
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.observer import Detail
@@ -22,7 +23,7 @@ from jwt_guard.audit.report import report_of
 from jwt_guard.cli.audit_dashboard import Dashboard, Server
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.requirements import role
-from tests.core.audit.conftest import encoded, file_sink
+from tests.core.audit.conftest import encoded, file_sink, some
 from tests.support.requirements import require_or_skip
 
 EVIL = "<script>document.title='owned'</script>"
@@ -195,12 +196,14 @@ def test_an_auditor_sees_the_day(browser: Browser, guard: Guard, url: str, schem
     complaints.clear()
     page.get_by_label("Access token").fill(token_of(guard, "auditor"))
     page.get_by_role("button", name="Look").click()
-    expect(page.get_by_role("img", name="Outcomes over time")).to_be_visible()
-    expect(page.get_by_role("img", name="Refusals by reason")).to_contain_text("signature_invalid")
+    expect(page.get_by_role("img", name="Verified over time")).to_be_visible()
+    expect(page.get_by_role("img", name="Refused and denied over time")).to_be_visible()
+    expect(page.get_by_role("list", name="Refusals by reason")).to_contain_text("signature_invalid")
     expect(page.get_by_text("A burst of refusals")).to_be_visible()
-    assert page.locator("svg rect.refused").count() > 10
-    columns = page.locator("svg[aria-label='Outcomes over time'] rect").first
-    assert columns.evaluate("node => getComputedStyle(node).fill") != "rgb(0, 0, 0)"
+    assert page.locator(".chart rect.refused").count() > 10
+    column = page.locator(".chart rect.ok").first
+    assert column.evaluate("node => getComputedStyle(node).fill") != "rgb(0, 0, 0)"
+    assert column.evaluate("node => node.getBoundingClientRect().height") > 0
     assert page.title() == "Audit · jwt-guard"
     _screenshot(page, scheme)
     page.get_by_role("link", name="1h").click()
@@ -216,7 +219,7 @@ def test_an_auditor_sees_the_day(browser: Browser, guard: Guard, url: str, schem
 
 @pytest.mark.parametrize("width", [360, 768])
 def test_it_fits_a_small_screen(browser: Browser, guard: Guard, url: str, width: int) -> None:
-    """Nothing but the tables scrolls sideways."""
+    """Nothing is wider than the screen, and no text is smaller than on a wide one."""
     context = browser.new_context(
         viewport={"width": width, "height": 800},
         extra_http_headers={"authorization": f"Bearer {token_of(guard, 'auditor')}"},
@@ -226,7 +229,22 @@ def test_it_fits_a_small_screen(browser: Browser, guard: Guard, url: str, width:
     wide = page.evaluate("document.documentElement.scrollWidth")
     _screenshot(page, f"{width}")
     assert wide <= width
+    shown = page.evaluate(
+        "[...document.querySelectorAll('section, table, td, .chart, .bars')]"
+        ".map(node => node.getBoundingClientRect().right)"
+    )
+    assert max(shown) <= width
     context.close()
+
+
+def test_people_and_sessions_are_shown_under_pseudonyms(guard: Guard, url: str) -> None:
+    """Also where the log has them by their own names: a screen is seen by more than a log is."""
+    headers = {"authorization": f"Bearer {token_of(guard, 'auditor')}"}
+    page = httpx2.get(f"{url}/?range=24h", headers=headers).text
+    for plain in ("user-1", "user-3", "sid-0", "sid-38"):
+        assert plain not in page
+    assert page.count(">~") > 8
+    assert ">198.51.100.0<" in page
 
 
 def _screenshot(page: object, name: str) -> None:
@@ -247,7 +265,7 @@ def test_whoever_looks_is_on_record(guard: Guard, url: str) -> None:
 
 def test_a_report_counts_what_the_log_holds(tmp_path: Path) -> None:
     """Within the time, each in its interval; ended sessions are not live; odd lines count."""
-    log, now = tmp_path / "audit.jsonl", time.time()
+    log, now = tmp_path / "audit.jsonl", time.time() // 1800 * 1800
     sink = file_sink(log)
     sink.write(
         encoded(
@@ -270,6 +288,28 @@ def test_a_report_counts_what_the_log_holds(tmp_path: Path) -> None:
     assert report.whole
 
 
+def test_a_report_reads_no_more_of_a_log_than_it_needs(tmp_path: Path) -> None:
+    """It finds where its time begins, whatever stands in the log before."""
+    log, now = tmp_path / "audit.jsonl", time.time() // 3600 * 3600
+    log.write_bytes(b"nonsense\n" * 50_000)
+    sink = file_sink(log)
+    sink.write(some(2000, start=now - 9000))
+    sink.write(some(3000, start=now - 3600))
+    sink.close()
+    report = report_of(log, hours=1, now=now)
+    assert report.total("authenticated") == 3000
+    assert report.bad_lines == 0
+    assert report_of(log, hours=3, now=now).bad_lines == 50_000
+
+
+def test_intervals_begin_at_round_times(tmp_path: Path) -> None:
+    """So that a column means the same at every look; the last one is not over yet."""
+    report = report_of(tmp_path / "audit.jsonl", hours=24, intervals=48, now=1_790_000_123.0)
+    assert report.until % 1800 == 0
+    assert report.until - 1800 < report.now < report.until
+    assert report.until - report.since == 86_400
+
+
 def test_a_report_of_no_log_is_empty(tmp_path: Path) -> None:
     """Before the first event."""
     assert LogFolder(tmp_path / "audit.jsonl").parts() == []
@@ -278,7 +318,7 @@ def test_a_report_of_no_log_is_empty(tmp_path: Path) -> None:
 
 def test_charts_escape_what_they_name() -> None:
     """In names, labels and titles."""
-    chart = stacked_columns(EVIL, [Series(EVIL, "ok", [3, 0])], [EVIL, "b"])
+    chart = stacked_columns(EVIL, [Series(EVIL, "ok", [3, 0])], [EVIL, "b"], [Tick(1, EVIL)])
     for drawn in (chart, bar_list(EVIL, {EVIL: 3}, "bar")):
         assert "<script" not in drawn
         assert "&lt;script" in drawn
@@ -287,8 +327,10 @@ def test_charts_escape_what_they_name() -> None:
 @pytest.mark.parametrize("values", [[0], [1], [999, 1000], [7] * 200])
 def test_columns_stay_within_their_chart(values: list[int]) -> None:
     """Whatever the numbers."""
-    import re
-
-    chart = stacked_columns("t", [Series("a", "ok", values)], ["x"] * len(values))
-    for y in re.findall(r'<rect[^>]* y="([-\d.]+)"', chart):
-        assert 0 <= float(y) <= 240
+    series = [Series("a", "ok", values), Series("b", "refused", values)]
+    chart = stacked_columns("t", series, ["x"] * len(values))
+    boxes = re.findall(r'y="([-\d.]+)%" width="[\d.]+%" height="([\d.]+)%"', chart)
+    assert len(boxes) == 2 * sum(value > 0 for value in values)
+    for y, height in boxes:
+        assert float(y) >= -0.01
+        assert float(y) + float(height) <= 100.01

@@ -1,5 +1,6 @@
 """The rules: what makes each fire, what does not, and what they cost."""
 
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from jwt_guard.audit.detect.actions import Demands, InBackground
 from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.detect.places import geoip_locator
 from jwt_guard.audit.detect.suite import RULES, DetectorSuite, all_detectors
@@ -185,6 +187,49 @@ def test_a_hook_that_fails_blinds_nobody() -> None:
     suite = DetectorSuite(all_detectors(), actions=[broken, alerts.append])
     suite.judge(fact("reuse_detected", at=NOW))
     assert len(alerts) == 1
+
+
+def test_a_demand_outlives_the_traffic_of_others() -> None:
+    """Whoever merely comes by, however many, lets nobody off."""
+    demands = Demands()
+    assert not demands
+    demands(alert_about("ada"))
+    person = fact("authenticated", at=NOW).person
+    assert person is not None
+    for number in range(20_000):
+        assert demands.unmet(f"issuer#user-{number}", None) is None
+    since = demands.unmet(person, None)
+    assert since is not None
+    assert demands.unmet(person, since) is None
+
+
+def test_demands_are_bounded_and_the_oldest_goes_first() -> None:
+    """A demand that is made again counts as new."""
+    demands = Demands()
+    for subject in ("first", "second", "first", *(f"user-{n}" for n in range(9_999))):
+        demands(alert_about(subject))
+    issuer = fact("authenticated", at=NOW).issuer
+    assert demands.unmet(f"{issuer}#second", None) is None
+    assert demands.unmet(f"{issuer}#first", None) is not None
+
+
+def test_an_action_without_a_thread_is_complained_of(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As at the interpreter's end; the alert itself is on record all the same."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    InBackground(lambda alert: None)(alert_about("ada"))
+    assert "there is no thread" in caplog.text
+
+
+def alert_about(subject: str) -> Alert:
+    """An alert about somebody."""
+    about = fact("authenticated", at=NOW, subject=subject)
+    return Alert(rule="role_probing", title="t", severity=3, key="k", fact=about)
 
 
 def flood(number: int) -> Iterator[Fact]:

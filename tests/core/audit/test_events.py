@@ -38,7 +38,7 @@ FULL = Fact(
 REQUIRED = {
     1008: {"log_name"},
     2004: {"finding_info"},
-    3002: {"user", "service"},
+    3002: {"user", "service", "src_endpoint"},
     3004: {"entity"},
     6003: {"actor", "api", "src_endpoint"},
     6008: set[str](),
@@ -76,7 +76,8 @@ def test_every_event_has_what_ocsf_requires_of_its_class(name: str, bare: bool) 
     assert event["category_uid"] == event["class_uid"] // 1000
     assert event["metadata"]["version"] == "1.8.0"
     assert event["metadata"]["sequence"] == 7
-    assert {"product", "uid", "profiles"} <= event["metadata"].keys()
+    assert {"product", "uid", "profiles", "correlation_uid"} <= event["metadata"].keys()
+    assert event["status_code"]
 
 
 @pytest.mark.parametrize("name", sorted(OWN))
@@ -124,8 +125,40 @@ def test_a_denial_names_actor_operation_and_decision() -> None:
     assert event["class_uid"] == 6003
     assert event["activity_id"] == 4
     assert event["actor"]["user"]["uid"] == "ada"
-    assert event["api"] == {"operation": "DELETE /admin/users/1", "response": {"code": 403}}
+    assert event["api"] == {
+        "operation": "DELETE /admin/users/1",
+        "response": {"code": 403},
+        "service": {"name": "api"},
+    }
     assert event["authorizations"] == [{"decision": "denied", "policy": {"name": "role_missing"}}]
+
+
+def test_a_denial_that_asks_to_authenticate_anew_was_answered_401() -> None:
+    """RFC 9470: the record tells the status that the caller saw."""
+    event = record(named("denied", reason="authentication_too_old"))
+    assert event["api"]["response"] == {"code": 401}
+
+
+@pytest.mark.parametrize(
+    ("fact", "leads_to"),
+    [
+        (named("denied", trace="f" * 32), "f" * 32),
+        (named("denied"), "sid-1"),
+        (named("issued", session=None), "jti-1"),
+        (Fact(time=1.0, name="refused", presented=Presented("c0ffee")), "c0ffee"),
+        (Fact(time=1.0, name="login", subject="ada"), "ada"),
+    ],
+)
+def test_what_belongs_together_is_correlated(fact: Fact, leads_to: str) -> None:
+    """By trace, session, token, credential or subject, whichever is the narrowest."""
+    assert record(fact)["metadata"]["correlation_uid"] == leads_to
+
+
+def test_a_rotated_keys_thumbprint_is_told() -> None:
+    """Our own key ids often are thumbprints, which look like parts of tokens."""
+    kid = "_jKMRvKP-itm4JC9ausMs3R6T5lgo_bRzbZFPtclsdk"
+    event = record(Fact(time=1.0, name="key_rotated", detail={"kid": kid}))
+    assert event["entity"] == {"name": kid, "type": "key"}
 
 
 def test_reuse_is_an_alert() -> None:

@@ -11,13 +11,13 @@ from opentelemetry import _logs, metrics, trace
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import InMemoryLogRecordExporter, SimpleLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import HistogramDataPoint, InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from jwt_guard import Guard, role
-from jwt_guard.audit.metrics import Histogram, Metrics
+from jwt_guard.audit.metrics import BUCKETS, Histogram, Metrics
 from jwt_guard.audit.observer import EventName, Occurrence, tell_now
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import run
@@ -70,6 +70,15 @@ def test_what_strangers_say_cannot_break_the_text() -> None:
     counted = Metrics()
     counted.alert('a"b\\c\nd')
     assert 'rule="a\\"b\\\\c\\nd"' in counted.text()
+
+
+def test_a_great_number_keeps_all_its_digits() -> None:
+    """A counter that was rounded would stand still, and then leap."""
+    counted = Metrics()
+    counted.gauge("many", "Many.", lambda: {(): 123_456_789.0}, kind="counter")
+    counted.gauge("age", "A time.", lambda: {(): 1_790_000_000.25})
+    assert "jwt_guard_many_total 123456789\n" in counted.text()
+    assert "jwt_guard_age 1790000000.25\n" in counted.text()
 
 
 def test_a_time_falls_into_its_bucket() -> None:
@@ -169,6 +178,10 @@ def test_readers_of_opentelemetry_get_our_metrics(
     }
     assert values == {"accepted": 2, "refused": 1, "denied": 1}
     assert found["jwt_guard.audit_queue_depth"]
+    (times,) = found["jwt_guard.verification"]
+    assert isinstance(times, HistogramDataPoint)
+    assert times.count == 3
+    assert times.explicit_bounds == BUCKETS
 
 
 def test_records_as_opentelemetry_logs(make_guard: MakeGuard) -> None:

@@ -2,6 +2,8 @@
 
 import multiprocessing
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,10 @@ ISSUER = "https://app.example.test"
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> SubjectKeys:
+def keys(tmp_path: Path) -> Iterator[SubjectKeys]:
     """An empty file of subjects' keys."""
-    return SubjectKeys(tmp_path / "keys")
+    with closing(SubjectKeys(tmp_path / "keys")) as keys:
+        yield keys
 
 
 def test_a_pseudonym_is_stable_and_tells_nothing(keys: SubjectKeys) -> None:
@@ -86,14 +89,14 @@ def test_the_file_names_nobody(keys: SubjectKeys, tmp_path: Path) -> None:
 
 def test_other_processes_notice_who_was_forgotten(keys: SubjectKeys, tmp_path: Path) -> None:
     """A running server goes on under a new pseudonym with its next batch."""
-    server = SubjectKeys(tmp_path / "keys")
-    server.refresh()
-    before = server.person(ISSUER, "ada").uid
-    server.commit()
-    assert not server.refresh()
-    assert keys.forget(ISSUER, "ada") == before
-    assert server.refresh()
-    assert server.person(ISSUER, "ada").uid != before
+    with closing(SubjectKeys(tmp_path / "keys")) as server:
+        server.refresh()
+        before = server.person(ISSUER, "ada").uid
+        server.commit()
+        assert not server.refresh()
+        assert keys.forget(ISSUER, "ada") == before
+        assert server.refresh()
+        assert server.person(ISSUER, "ada").uid != before
 
 
 def _name_all(file: Path) -> list[str]:
@@ -102,6 +105,7 @@ def _name_all(file: Path) -> list[str]:
     for number in range(50):
         found.append(keys.person(ISSUER, f"user-{number}").uid)
         keys.commit()
+    keys.close()
     return found
 
 

@@ -321,6 +321,7 @@ def test_a_forked_child_writes_for_itself(tmp_path: Path) -> None:
         trail = trail_to(file_sink(Path(sys.argv[1])))
         trail.happened(EVENT)
         children = []
+        trail.metrics._lock.acquire()  # as the writer may hold it at that moment
         for _ in range(3):
             child = os.fork()
             if not child:
@@ -328,6 +329,7 @@ def test_a_forked_child_writes_for_itself(tmp_path: Path) -> None:
                 trail.close()
                 os._exit(0)
             children.append(child)
+        trail.metrics._lock.release()
         assert all(os.waitpid(child, 0)[1] == 0 for child in children)
         trail.happened(EVENT)
     """

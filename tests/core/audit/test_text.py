@@ -1,21 +1,46 @@
 """Text from strangers."""
 
+from collections.abc import Callable
+from hashlib import sha256
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jwt_guard.audit.text import LONGEST, clean, device_of, network_of, printable, truncated
+from jwt_guard.audit.text import (
+    LONGEST,
+    claimed,
+    clean,
+    device_of,
+    identifier,
+    network_of,
+    printable,
+    truncated,
+)
 
 TOKEN = "eyJhbGciOiJFUzI1NiIsImtpZCI6ImEifQ.eyJzdWIiOiJldmUifQ.c2lnbmF0dXJl"
 
 
-@given(st.text(st.characters(), max_size=3 * LONGEST))
-def test_clean_text_is_printable_and_short(text: str) -> None:
+THUMBPRINT = "_jKMRvKP-itm4JC9ausMs3R6T5lgo_bRzbZFPtclsdk"
+
+
+@pytest.mark.parametrize("tidied", [clean, identifier, claimed])
+@given(text=st.text(st.characters(), max_size=3 * LONGEST))
+def test_clean_text_is_printable_and_short(tidied: Callable[[str], str], text: str) -> None:
     """Whatever a stranger writes, one bounded line that JSON can hold is left of it."""
-    kept = clean(text)
+    kept = tidied(text)
     assert kept.isprintable()
     assert len(kept) <= LONGEST
     kept.encode()
+
+
+def test_an_identifier_that_looks_like_a_token_can_still_be_told() -> None:
+    """Key thumbprints and Entra's subjects do: ours stand as they are, claimed ones as digests."""
+    assert clean(THUMBPRINT) == "[redacted]"
+    assert identifier(THUMBPRINT) == THUMBPRINT
+    assert claimed(THUMBPRINT) == f"sha256:{sha256(THUMBPRINT.encode()).hexdigest()[:16]}"
+    assert claimed("key-1") == identifier("key-1") == "key-1"
+    assert TOKEN[:9] not in claimed(TOKEN)
 
 
 @pytest.mark.parametrize("text", ["a\nb", "a\r\nb", "\x1b[2J", "a\u2028b", "\u202egnp", "\ud800"])

@@ -17,6 +17,7 @@ from jwt_guard.audit.seal import Seals
 from jwt_guard.audit.verifying import verify_file_log
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.flow import arun, run
+from jwt_guard.sessions import Client
 from tests.core.audit.conftest import MakeGuard, lines, view
 
 RECEIVED: list[dict[str, Any]] = []
@@ -166,6 +167,23 @@ def test_an_alert_can_end_the_session(make_guard: MakeGuard) -> None:
     refusal = run(guard.identify(view(token))).refusal
     assert refusal is not None
     assert refusal.reason is Reason.TOKEN_REVOKED
+
+
+def test_a_session_that_is_ended_is_its_owners(make_guard: MakeGuard, tmp_path: Path) -> None:
+    """Ended by its `sid` alone: the record names it as those before did, and never plainly."""
+    guard = make_guard()
+    assert guard.sessions is not None
+    assert guard.issuer is not None
+    grant = run(guard.sessions.start("ada", client=Client(client_id="web")))
+    sid = guard.verify(grant.access_token).session_id
+    assert sid is not None
+    run(guard.sessions.revoke_session(sid))
+    guard.close()
+    issued, revoked = lines(tmp_path / "audit.jsonl")[:2]
+    assert revoked["unmapped"]["event"] == "revoked"
+    assert revoked["user"] == issued["user"]
+    assert revoked["session"]["uid"] == issued["session"]["uid"]
+    assert sid not in (tmp_path / "audit.jsonl").read_text()
 
 
 def test_an_alert_can_demand_a_step_up(make_guard: MakeGuard) -> None:
