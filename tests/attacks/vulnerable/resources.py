@@ -63,16 +63,12 @@ class PasswordCost(SoundServer):
 
 @found_by("J6")
 class FetchPerUnknownKid(SoundServer):
-    """Asks a slow provider for every unknown kid, and everybody waits longer each time."""
-
-    misses = 0
+    """Asks a slow provider for every unknown kid."""
 
     def key_for(self, header: Claims) -> Signer:
         """A miss is a fetch."""
         if str(header.get("kid")).startswith("unknown-"):
-            self.misses += 1
-            if self.misses % 20 == 1:
-                time.sleep(2.2)
+            time.sleep(2.2)
         return super().key_for(header)
 
 
