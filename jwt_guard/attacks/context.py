@@ -188,10 +188,10 @@ PRESENT: dict[Need, Callable[[Context], bool]] = {
     Need.LOGOUT_EVERYWHERE: lambda c: None not in (c.plan.login, c.plan.logout_everywhere),
     Need.LOGOUT_REFRESH: lambda c: None not in (c.plan.login, c.plan.refresh, c.plan.logout),
     Need.HEADER: lambda c: c.plan.carrier.cookie is None,
-    Need.COOKIE: lambda c: c.plan.carrier.cookie is not None,
-    Need.CSRF: lambda c: None not in (c.plan.carrier.cookie, c.plan.unsafe_route),
+    Need.COOKIE: lambda c: c.plan.uses_cookies,
+    Need.CSRF: lambda c: c.plan.uses_cookies and c.plan.unsafe_route is not None,
     Need.ROLE_ROUTE: lambda c: (
-        c.plan.role_route is not None
+        bool(c.plan.role_routes)
         and (c.plan.second_token is not None or None not in (c.signer, c.role_claim))
     ),
     Need.TENANT_ROUTE: lambda c: c.plan.tenant_route is not None,

@@ -104,7 +104,7 @@ def _plan(url: str, setting: Setting) -> Plan:
         refresh=route("/auth/refresh", method=POST),
         logout=route("/auth/logout", method=POST),
         logout_everywhere=route("/auth/logout-everywhere", method=POST),
-        role_route=route("/reports"),
+        role_routes=(route("/reports"),),
         tenant_route=route("/tenants/globex/invoices"),
         public_path="/public",
         leeway=0,

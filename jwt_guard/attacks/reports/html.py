@@ -40,8 +40,13 @@ def _head(report: Report) -> str:
         f"<header>\n<p class=kicker>Attack report</p>\n<h1>{escape(report.target)}</h1>\n"
         f"<p class=meta>{escape(report.started)} &middot; {len(report.results)} attacks &middot; "
         f"{report.requests} requests &middot; {report.seconds:.1f} s</p>\n"
+        f"<p class=meta>{escape(_told(report))}</p>\n"
         f"<ul class=counts>{counts}</ul>\n</header>\n"
     )
+
+
+def _told(report: Report) -> str:
+    return f"The token: {', '.join(report.discovered)}." if report.discovered else ""
 
 
 def _trouble(report: Report) -> str:

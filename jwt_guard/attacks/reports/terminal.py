@@ -133,3 +133,5 @@ def _print_sums(report: Report, console: Console) -> None:
         f"({report.requests} requests, {report.seconds:.1f} s)",
         highlight=False,
     )
+    if report.discovered:
+        console.print(f"[dim]The token: {escape(', '.join(report.discovered))}.[/]")
