@@ -70,6 +70,8 @@ class Need(Enum):
     EC_TOKEN = "a token with an ECDSA signature"
     RSA_PUBLIC_KEY = "the target's RSA public key (--jwks)"
     EC_PUBLIC_KEY = "the target's EC public key (--jwks)"
+    RECOVERABLE_TOKEN = "a token signed with ES256 or ES384"
+    ENCRYPTION_KEY = "the target's RSA or EC public key (--jwks)"
     LISTENER = "a callback listener (--callback)"
     RETIRED_KEY = "a retired signing key (--retired-key)"
     SECOND_TOKEN = "a second user's token (--second-token)"
