@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from jwt_guard.attacks.context import Context
 
 
+NOT_REACHED = "not reached"
+"""How the reason of an attack begins that the run ended before."""
+
+
 class Severity(IntEnum):
     """How bad a finding is; ordered, so that `--fail-on` can compare."""
 

@@ -17,6 +17,7 @@ from jwt_guard.attacks.dpop import Prover
 from jwt_guard.attacks.listener import Listener
 from jwt_guard.attacks.material import BadKey, JoseSigner, proof_signer, signer_from
 from jwt_guard.attacks.model import (
+    NOT_REACHED,
     Answer,
     Attack,
     CannotTest,
@@ -141,7 +142,7 @@ class Runner:
     def _completed(self, attacks: Iterable[Attack]) -> Iterable[Result]:
         """All results in playbook order, with those attacks that were never reached."""
         done = {result.attack.id: result for result in self._results}
-        reason = f"not reached: {self._trouble}"
+        reason = f"{NOT_REACHED}: {self._trouble}"
         for attack in attacks:
             yield done.get(attack.id) or _result(attack, Verdict.INCONCLUSIVE, reason)
 
