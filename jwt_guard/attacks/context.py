@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from jwt_guard.attacks import forge
+from jwt_guard.attacks import ecdsa, forge
 from jwt_guard.attacks.dpop import Prover
 from jwt_guard.attacks.forge import Json, Signer, Token
 from jwt_guard.attacks.listener import Listener
@@ -177,6 +177,8 @@ PRESENT: dict[Need, Callable[[Context], bool]] = {
     Need.ASYMMETRIC_TOKEN: lambda c: not c.token.alg.startswith("HS"),
     Need.RSA_TOKEN: lambda c: c.token.alg[:2] in {"RS", "PS"},
     Need.EC_TOKEN: lambda c: c.token.alg.startswith("ES"),
+    Need.RECOVERABLE_TOKEN: lambda c: c.token.alg in ecdsa.CURVES,
+    Need.ENCRYPTION_KEY: lambda c: _published(c, "RSA") or _published(c, "EC"),
     Need.LISTENER: lambda c: c.listener is not None,
     Need.RETIRED_KEY: lambda c: c.retired is not None,
     Need.SECOND_TOKEN: lambda c: c.plan.second_token is not None,
@@ -188,10 +190,10 @@ PRESENT: dict[Need, Callable[[Context], bool]] = {
     Need.LOGOUT_EVERYWHERE: lambda c: None not in (c.plan.login, c.plan.logout_everywhere),
     Need.LOGOUT_REFRESH: lambda c: None not in (c.plan.login, c.plan.refresh, c.plan.logout),
     Need.HEADER: lambda c: c.plan.carrier.cookie is None,
-    Need.COOKIE: lambda c: c.plan.carrier.cookie is not None,
-    Need.CSRF: lambda c: None not in (c.plan.carrier.cookie, c.plan.unsafe_route),
+    Need.COOKIE: lambda c: c.plan.uses_cookies,
+    Need.CSRF: lambda c: c.plan.uses_cookies and c.plan.unsafe_route is not None,
     Need.ROLE_ROUTE: lambda c: (
-        c.plan.role_route is not None
+        bool(c.plan.role_routes)
         and (c.plan.second_token is not None or None not in (c.signer, c.role_claim))
     ),
     Need.TENANT_ROUTE: lambda c: c.plan.tenant_route is not None,

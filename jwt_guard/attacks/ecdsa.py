@@ -24,6 +24,7 @@ class Curve:
     n: int
     g: tuple[int, int]
     curve: ec.EllipticCurve
+    name: str
     digest: str
 
     def add(self, one: Point, other: Point) -> Point:
@@ -68,17 +69,48 @@ P256 = Curve(
         0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
     ),
     curve=ec.SECP256R1(),
+    name="P-256",
     digest="sha256",
 )
-CURVES = {"ES256": P256}
+P384 = Curve(
+    p=2**384 - 2**128 - 2**96 + 2**32 - 1,
+    a=-3,
+    b=int(
+        "B3312FA7E23EE7E4988E056BE3F82D19181D9C6EFE814112"
+        "0314088F5013875AC656398D8A2ED19D2A85C8EDD3EC2AEF",
+        16,
+    ),
+    n=int(
+        "FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF"
+        "C7634D81F4372DDF581A0DB248B0A77AECEC196ACCC52973",
+        16,
+    ),
+    g=(
+        int(
+            "AA87CA22BE8B05378EB1C71EF320AD746E1D3B628BA79B98"
+            "59F741E082542A385502F25DBF55296C3A545E3872760AB7",
+            16,
+        ),
+        int(
+            "3617DE4A96262C6F5D9E98BF9292DC29F8F41DBD289A147C"
+            "E9DA3113B5F0B8C00A60B1CE1D7E819D7A431D7C90EA0E5F",
+            16,
+        ),
+    ),
+    curve=ec.SECP384R1(),
+    name="P-384",
+    digest="sha384",
+)
+CURVES = {"ES256": P256, "ES384": P384}
 
 
 def recovered_keys(token: Token) -> Iterator[PublicKey]:
     """The public keys under which the token's own signature verifies."""
     curve, signature = CURVES.get(token.alg), token.signature
-    if curve is None or len(signature) != 64:
+    half = len(signature) // 2
+    if curve is None or 8 * half != curve.p.bit_length():
         return
-    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
     message = hashlib.new(curve.digest, token.signing_input.encode()).digest()
     nonce_point = curve.lift(r)
     for candidate in (nonce_point, _mirrored(nonce_point, curve)):
@@ -103,4 +135,4 @@ def _recover(curve: Curve, r: int, s: int, e: int, nonce_point: Point) -> Point:
 
 def _published(curve: Curve, point: tuple[int, int]) -> PublicKey:
     key = ec.EllipticCurvePublicNumbers(point[0], point[1], curve.curve).public_key()
-    return PublicKey(jwk={"kty": "EC", "crv": "P-256"}, key=key)
+    return PublicKey(jwk={"kty": "EC", "crv": curve.name}, key=key)

@@ -7,7 +7,7 @@ marked, and run last.
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import replace
 
 from jwt_guard.attacks import forge
@@ -27,7 +27,9 @@ from jwt_guard.attacks.model import (
     Severity,
     Step,
     Turn,
+    Verdict,
     Wait,
+    burst,
     hole,
     must_refuse,
     safe,
@@ -52,6 +54,7 @@ DENIED = '401 with WWW-Authenticate: Bearer error="invalid_token" on the very ne
 GRANT = "400 invalid_grant"
 PARALLEL = 8
 LIFE = 2
+LONGER_LIFE = 5
 MOMENT = 0.1
 
 Pairs = Generator[Step, tuple[Exchange, ...], Pair | None]
@@ -228,11 +231,7 @@ def _cached_then_revoked(context: Context) -> Play:
 
 def _cached_past_exp(context: Context) -> Play:
     """A token never seen, of the same age, tells a cache from a leeway."""
-    exp = int(time.time()) + LIFE + 1
-    cached, unseen = (context.mint(exp=exp, seen=seen) for seen in (True, False))
-    for _ in range(3):
-        if (yield from use(context, cached)).outcome is not Outcome.ACCEPTED:
-            raise CannotTest("a fresh short-lived token was refused")
+    cached, unseen, exp = yield from _warmed(context)
     yield Wait(seconds=max(0.0, exp + 1 - time.time()))
     seen = yield from use(context, cached, "cached token past its expiry")
     fresh = yield from use(context, unseen, "unseen token past its expiry")
@@ -240,6 +239,22 @@ def _cached_past_exp(context: Context) -> Play:
         yield Rule(about="past exp", ruling=unclear("the target's leeway hides it (see F6)"))
     else:
         yield Rule(about="cached token past exp", ruling=must_refuse(seen), exchange=seen)
+
+
+def _warmed(
+    context: Context,
+) -> Generator[Step, tuple[Exchange, ...], tuple[str, str, int]]:
+    """A short-lived token that was used, one that was not, and when both expire.
+
+    A target that is too busy to answer in such a life is given a longer one.
+    """
+    for life in (LIFE, LONGER_LIFE):
+        exp = int(time.time()) + life + 1
+        cached, unseen = (context.mint(exp=exp, seen=seen) for seen in (True, False))
+        uses = yield Send(probes=(context.attempt(cached, "fresh", check=None),) * 3)
+        if all(answered.outcome is Outcome.ACCEPTED for answered in uses):
+            return cached, unseen, exp
+    raise CannotTest("a fresh short-lived token was refused")
 
 
 def _collision(context: Context) -> Play:
@@ -307,47 +322,69 @@ def _two_levels(context: Context) -> Play:
 
 
 def _stream(context: Context) -> Play:
-    """Streams open at once, for what is waited for is the same."""
     if context.signer is not None:
-        yield Send(probes=tuple(_expiring(context)), parallel=True)
+        yield from _watched(context, _expiring)
     if context.plan.stream_grace and None not in (context.plan.login, context.plan.logout):
-        yield from _revoked_stream(context)
+        yield from _watched(context, _revoked_streams)
 
 
-def _expiring(context: Context) -> Iterator[Probe]:
-    bound = LIFE + 1 + context.plan.leeway + 3.0
-    for name, base in context.plan.streams.items():
-        text = context.mint(exp=int(time.time()) + LIFE + 1)
+Opened = Generator[Step, tuple[Exchange, ...], tuple[Exchange, ...]]
+
+
+def _watched(context: Context, opened: Callable[[Context, int], Opened], life: int = LIFE) -> Play:
+    """Judge streams; those of a busy target, which opens or closes late, by a second try."""
+    exchanges = yield from opened(context, life)
+    rulings = [_closed(exchange, life) for exchange in exchanges]
+    if life == LIFE and not all(ruling.verdict is Verdict.SAFE for ruling in rulings):
+        yield from _watched(context, opened, LONGER_LIFE)
+        return
+    for exchange, ruling in zip(exchanges, rulings, strict=True):
+        yield Rule(about=exchange.label, ruling=ruling, exchange=exchange)
+
+
+def _expiring(context: Context, life: int) -> Opened:
+    """Streams whose token expires; all at once, for what is waited for is the same."""
+    bound = 2 * life + 2 + context.plan.leeway
+    text = context.mint(exp=int(time.time()) + life + 1)
+    probes = [
         # The least delay makes each request keep its own time-out.
-        probe = context.attempt(text, f"{name} past its token's expiry", check=_closed, base=base)
-        yield replace(probe, timeout=bound, delay=MOMENT)
+        replace(
+            context.attempt(text, f"{name} past its token's expiry", check=None, base=base),
+            timeout=float(bound),
+            delay=MOMENT,
+        )
+        for name, base in context.plan.streams.items()
+    ]
+    return (yield from burst(probes))
 
 
-def _revoked_stream(context: Context) -> Play:
+def _revoked_streams(context: Context, life: int) -> Opened:
+    """Streams whose session is logged out while they are open."""
     pair = yield from log_in(context)
-    bound = LIFE + context.plan.stream_grace
+    bound = float(life + context.plan.stream_grace)
     streams = [
         replace(
-            context.attempt(pair.access, f"{name} after logout", check=_closed, base=base),
+            context.attempt(pair.access, f"{name} after logout", check=None, base=base),
             timeout=bound,
         )
         for name, base in context.plan.streams.items()
     ]
     request = context.request(pair.access, base=given(context.plan.logout))
-    logout = Probe(label="log out", request=request, check=None, delay=LIFE)
-    *_, ended = yield Send(probes=(*streams, logout), parallel=True)
+    logout = Probe(label="log out", request=request, check=None, delay=life)
+    *exchanges, ended = yield from burst((*streams, logout))
     if ended.answer.status >= 400 or ended.answer.failure is not None:
         raise CannotTest(f"{request.target} answered {ended.answer.status or ended.outcome}")
+    return tuple(exchanges)
 
 
-def _closed(exchange: Exchange) -> Ruling:
+def _closed(exchange: Exchange, life: int) -> Ruling:
     """A stream that ends before its token or session does, ends for another reason."""
     answer = exchange.answer
     if exchange.outcome is Outcome.TIMED_OUT:
         return hole(f"still open after {answer.elapsed:.0f} s")
     if answer.status != SWITCHING and not 200 <= answer.status < 300:
         return unclear(f"the stream did not open: {answer.status or exchange.outcome}")
-    if answer.elapsed < LIFE - MOMENT:
+    if answer.elapsed < life - MOMENT:
         return unclear(f"it ended by itself after {answer.elapsed:.1f} s: no stream?")
     return safe(f"closed after {answer.elapsed:.0f} s")
 

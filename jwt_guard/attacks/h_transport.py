@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from urllib.parse import quote
 
 from jwt_guard.attacks import forge
@@ -25,6 +27,8 @@ from jwt_guard.attacks.model import (
     Ruling,
     Send,
     Severity,
+    Step,
+    Wait,
     ask,
     each,
     hole,
@@ -33,11 +37,13 @@ from jwt_guard.attacks.model import (
     unclear,
 )
 from jwt_guard.attacks.plan import FORM_TYPE, with_cookie
-from jwt_guard.attacks.sessions import log_in_request
 
 ONE_PLACE = "Take the token from one place only; answer 400 when it stands in two."
 PARAMETERS = ("access_token", "token", "jwt", "auth_token", "bearer")
 COOKIES = ("access_token", "token", "jwt")
+ENOUGH, TURNS = 3, 9
+LAG, LAG_FACTOR = 0.02, 5
+LOG_DELAY = 0.5
 
 
 def _in_query(request: Request, name: str, value: str) -> Request:
@@ -114,10 +120,10 @@ def _odd_schemes(context: Context) -> Iterator[Probe]:
 
 def _cookie_flags(context: Context) -> Play:
     answers = [context.good]
-    if context.plan.login is not None:
-        request = log_in_request(context.plan)
-        exchange = yield from ask(Probe(label="log in", request=request, check=None))
-        answers.append(exchange.answer)
+    for request in (context.plan.login, context.plan.cookie_login):
+        if request is not None:
+            exchange = yield from ask(Probe(label="log in", request=request, check=None))
+            answers.append(exchange.answer)
     found = False
     for line in (line for answer in answers for line in answer.headers_named("Set-Cookie")):
         found = True
@@ -137,9 +143,14 @@ def _judge_cookie(context: Context, line: str) -> Play:
 
 
 def _secret_cookie(context: Context, name: str, value: str) -> bool:
-    """A cookie that holds a token; the CSRF cookie must be readable by scripts."""
+    """A cookie that holds a token; the CSRF cookie must be readable by scripts.
+
+    What a login with cookies sets is taken for one, for it may be encrypted.
+    """
     if name == context.plan.csrf_cookie or "csrf" in name.lower():
         return False
+    if context.plan.cookie_login is not None:
+        return True
     return name == context.plan.carrier.cookie or value.count(".") >= 2 or "token" in name.lower()
 
 
@@ -157,17 +168,52 @@ def _cookie_flaws(name: str, line: str) -> Iterator[str]:
         yield "given to a whole domain"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class _Browser:
+    """A browser's unsafe request without a proof, its session's proof, and another session's."""
+
+    bare: Request
+    proof: str | None
+    other: str | None
+
+
 def _csrf(context: Context) -> Play:
-    plan, route = context.plan, given(context.plan.unsafe_route)
-    bare = context.request(context.token.text, base=route.without(plan.csrf_header))
-    proof = route.header(plan.csrf_header)
-    if proof is not None:
-        good = Probe(label="with the proof", request=_with_proof(context, bare, proof), check=None)
-        exchange = yield from ask(good)
+    browser = yield from _browser(context)
+    if browser.proof is not None:
+        request = _with_proof(context, browser.bare, browser.proof)
+        exchange = yield from ask(Probe(label="with the proof", request=request, check=None))
         if exchange.outcome is not Outcome.ACCEPTED:
             raise CannotTest("the unsafe route does not accept the good proof")
-    for label, request in _without_proof(context, bare, proof):
+    for label, request in _without_proof(context, browser):
         yield Send(probes=(Probe(label=label, request=request, check=_csrf_refused),))
+
+
+def _browser(context: Context) -> Generator[Step, tuple[Exchange, ...], _Browser]:
+    """The given token in its cookie, or a session of its own where a login sets cookies."""
+    plan, route = context.plan, given(context.plan.unsafe_route)
+    bare, given_proof = route.without(plan.csrf_header), route.header(plan.csrf_header)
+    if plan.cookie_login is None:
+        carried = context.request(context.token.text, base=bare)
+        return _Browser(bare=carried, proof=given_proof, other=plan.other_csrf_proof)
+    jar, others = (yield from _cookies(plan.cookie_login)), (yield from _cookies(plan.cookie_login))
+    for name, value in jar.items():
+        bare = with_cookie(bare, name, value)
+    named = plan.csrf_cookie or ""
+    return _Browser(
+        bare=bare,
+        proof=jar.get(named, given_proof),
+        other=others.get(named, plan.other_csrf_proof),
+    )
+
+
+def _cookies(login: Request) -> Generator[Step, tuple[Exchange, ...], dict[str, str]]:
+    """The cookies that a login sets. Raises CannotTest when it sets none."""
+    exchange = yield from ask(Probe(label="log in", request=login, check=None))
+    lines = exchange.answer.headers_named("Set-Cookie")
+    if not lines:
+        raise CannotTest(f"the login answered {exchange.answer.status} without a cookie")
+    pairs = (line.partition(";")[0].partition("=") for line in lines)
+    return {name.strip(): value for name, _, value in pairs}
 
 
 def _with_proof(context: Context, request: Request, proof: str) -> Request:
@@ -176,10 +222,8 @@ def _with_proof(context: Context, request: Request, proof: str) -> Request:
     return both.setting(context.plan.csrf_header, proof)
 
 
-def _without_proof(
-    context: Context, bare: Request, proof: str | None
-) -> Iterator[tuple[str, Request]]:
-    name = context.plan.csrf_header
+def _without_proof(context: Context, browser: _Browser) -> Iterator[tuple[str, Request]]:
+    name, bare, proof = context.plan.csrf_header, browser.bare, browser.proof
     yield "no proof", bare
     yield "no proof, from another origin", bare.setting("Origin", "https://evil.example")
     yield "an empty proof", _with_proof(context, bare, "")
@@ -188,6 +232,8 @@ def _without_proof(
         yield "a wrong proof", _with_proof(context, bare, proof).setting(name, forge.flipped(proof))
         ascii_only = _with_proof(context, bare, proof).setting(name, f"{proof}\u00e9")
         yield "a proof that is not ASCII", ascii_only
+    if browser.other is not None:
+        yield "another session's proof", _with_proof(context, bare, browser.other)
 
 
 def _csrf_refused(exchange: Exchange) -> Ruling:
@@ -293,18 +339,52 @@ def _error_samples(context: Context) -> Iterator[tuple[str, str]]:
 
 
 def _uniform(context: Context) -> Play:
-    seen: dict[tuple[object, ...], str] = {}
-    last: Exchange | None = None
-    for label, text in _error_samples(context):
-        last = yield from ask(context.attempt(text, label, check=None))
-        if last.outcome is Outcome.REFUSED:
-            seen.setdefault(_face(last.answer), label)
-    if not seen:
-        yield Rule(about="refusals", ruling=unclear("no sample was refused"), exchange=last)
+    samples = tuple(_error_samples(context))
+    refused = yield from _refused(context, samples)
+    if not refused:
+        yield Rule(about="refusals", ruling=unclear("no sample was refused"))
         return
-    names = ", ".join(seen.values())
-    ruling = safe("all alike") if len(seen) == 1 else hole(f"told apart: {names}")
+    seen: dict[tuple[object, ...], str] = {}
+    for label, exchange in refused.items():
+        seen.setdefault(_face(exchange.answer), label)
+    alike, last = len(seen) == 1, tuple(refused.values())[-1]
+    ruling = safe("all alike") if alike else hole(f"told apart: {', '.join(seen.values())}")
     yield Rule(about="refusals compared", ruling=ruling, exchange=last)
+    yield from _as_quick(context, samples)
+
+
+Samples = tuple[tuple[str, str], ...]
+
+
+def _refused(
+    context: Context, samples: Samples
+) -> Generator[Step, tuple[Exchange, ...], dict[str, Exchange]]:
+    """The answers to those samples that were refused."""
+    probes = tuple(context.attempt(text, label, check=None) for label, text in samples)
+    exchanges = yield Send(probes=probes)
+    return {e.label: e for e in exchanges if e.outcome is Outcome.REFUSED}
+
+
+def _as_quick(context: Context, samples: Samples) -> Play:
+    """Samples by turns, their best times compared: a busy machine slows all, a leak one kind."""
+    times: dict[str, float] = {}
+    for turn in range(TURNS):
+        if turn >= ENOUGH and not _lags(times):
+            break
+        for label, exchange in (yield from _refused(context, samples)).items():
+            times[label] = min(times.get(label, math.inf), exchange.answer.elapsed)
+    ruling = safe("none takes much longer than another")
+    if times and _lags(times):
+        slow, quick = max(times, key=times.__getitem__), min(times, key=times.__getitem__)
+        took = f"{times[slow] * 1000:.0f} ms, {quick}: {times[quick] * 1000:.0f} ms"
+        ruling = hole(f"told apart by time: {slow}: {took}")
+    yield Rule(about="times compared", ruling=ruling)
+
+
+def _lags(times: dict[str, float]) -> bool:
+    """Whether one sample takes so much longer than another that a network does not hide it."""
+    quick = min(times.values(), default=0.0)
+    return max(times.values(), default=0.0) > LAG_FACTOR * quick + LAG
 
 
 def _face(answer: Answer) -> tuple[object, ...]:
@@ -325,6 +405,30 @@ def _cacheable(context: Context) -> Play:
     text = f"{header}.{payload}.{forge.flipped(signature)}"
     bad = yield from ask(context.attempt(text, "bad token", check=None))
     yield Rule(about="a refusal", ruling=_echoed(context, bad.answer))
+    yield from _logged(context, text)
+
+
+def _logged(context: Context, bad: str) -> Play:
+    """What the logs that the owner names hold once a good and a bad token have been sent."""
+    before = {path: path.stat().st_size for path in context.plan.logs}
+    if not before:
+        return
+    for text in (context.token.text, bad):
+        yield from ask(context.attempt(text, "a token that may be logged", check=None))
+    yield Wait(seconds=LOG_DELAY)
+    for path, size in before.items():
+        found = _holds(context, path, size)
+        ruling = hole("a token stands in it") if found else safe("no token in it")
+        yield Rule(about=f"the log {path.name}", ruling=ruling)
+
+
+def _holds(context: Context, path: Path, since: int) -> bool:
+    """Whether the part that was written since holds claims or signature of the token."""
+    with path.open("rb") as log:
+        log.seek(since if path.stat().st_size >= since else 0)
+        written = log.read()
+    _, payload, signature = context.token.segments
+    return any(secret[1:].encode() in written for secret in (payload, signature) if secret)
 
 
 def _echoed(context: Context, answer: Answer) -> Ruling:
@@ -424,18 +528,18 @@ ATTACKS = (
         severity=Severity.LOW,
         references=("ASVS 16.5.1", "RFC 6750 3.1"),
         play=_uniform,
-        expected="one answer for every bad token",
+        expected="one answer for every bad token, after about the same time",
         proves="A stranger learns which part of a forgery is right already.",
         remedy="Answer every bad token alike; put the reason into the log.",
     ),
     Attack(
         id="H10",
-        title="Token in the answer, cacheable answer",
+        title="Token in answers or logs, cacheable answer",
         severity=Severity.MEDIUM,
         references=("RFC 6750 5.3", "RFC 9111 5.2.2.5", "ASVS 14.3.2"),
         play=_cacheable,
-        expected="no token in any answer, Cache-Control: no-store",
+        expected="no token in any answer nor in the logs named (--log), Cache-Control: no-store",
         proves="Caches and logs keep what only the caller should see.",
-        remedy="Send Cache-Control: no-store with answers to authenticated requests.",
+        remedy="Send Cache-Control: no-store to authenticated callers; write no token into logs.",
     ),
 )

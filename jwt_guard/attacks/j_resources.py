@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, wraps
 
 from jwt_guard.attacks import forge
 from jwt_guard.attacks.b_algorithm import encrypted
@@ -16,7 +17,6 @@ from jwt_guard.attacks.material import JoseSigner, integer
 from jwt_guard.attacks.model import (
     Attack,
     CannotTest,
-    Check,
     Exchange,
     Need,
     Outcome,
@@ -25,8 +25,10 @@ from jwt_guard.attacks.model import (
     Rule,
     Ruling,
     Severity,
+    Step,
+    Verdict,
     ask,
-    each,
+    burst,
     hole,
     must_refuse,
     must_refuse_signed,
@@ -42,42 +44,69 @@ SLOWEST = 2.0
 FACTOR = 50
 EXTRA = 0.02
 GROWTH = 5
+TRIES = 3
+ROUNDS = 9
+FLOOD = 20
+MEANWHILE = 0.1
 
 
-def _quick(context: Context, rule: Check = must_refuse) -> Check:
-    """Refused, and without work that a stranger could multiply."""
-    bound = max(SLOWEST, FACTOR * context.bad.elapsed)
-
-    def check(exchange: Exchange) -> Ruling:
-        elapsed = exchange.answer.elapsed
-        if exchange.outcome is Outcome.TIMED_OUT:
-            return hole(f"no answer within {elapsed:.0f} s")
-        if elapsed > bound:
-            return hole(f"answered after {elapsed:.1f} s, where a bad token takes less than a tick")
-        return rule(exchange)
-
-    return check
+def _slow(context: Context, exchange: Exchange) -> str | None:
+    """What is to be said of an answer that took work which a stranger could multiply."""
+    elapsed = exchange.answer.elapsed
+    if exchange.outcome is Outcome.TIMED_OUT:
+        return f"no answer within {elapsed:.0f} s"
+    if elapsed > max(SLOWEST, FACTOR * context.bad.elapsed):
+        return f"answered after {elapsed:.1f} s, where a bad token takes less than a tick"
+    return None
 
 
-def _probe(context: Context, text: str, label: str) -> Probe:
-    return context.attempt(text, label, check=_quick(context))
+def _quickly(
+    forge: Callable[[Context], Iterable[Probe]],
+) -> Callable[[Context], Play]:
+    """Make a play of probes whose answers must come quickly; one that does not is enough."""
+
+    @wraps(forge)
+    def play(context: Context) -> Play:
+        for probe in forge(context):
+            if (yield from _timed(context, probe)):
+                return
+
+    return play
+
+
+def _timed(context: Context, probe: Probe) -> Generator[Step, tuple[Exchange, ...], bool]:
+    """Judge a probe by its best time of three, and say whether it was slow each time.
+
+    What a token costs, it costs each time; a busy machine is slow now and then.
+    """
+    best = yield from ask(replace(probe, check=None))
+    for _ in range(TRIES - 1):
+        if _slow(context, best) is None:
+            break
+        again = yield from ask(replace(probe, check=None))
+        best = min(best, again, key=lambda exchange: exchange.answer.elapsed)
+    slow = _slow(context, best)
+    ruling = hole(slow) if slow else (probe.check or must_refuse)(best)
+    severity = ruling.severity if ruling.severity is not None else probe.severity
+    yield Rule(about=probe.label, ruling=replace(ruling, severity=severity), exchange=best)
+    return slow is not None
 
 
 def _oversize(context: Context) -> Iterator[Probe]:
     header, payload, signature = context.token.segments
     for size in (10_000, 60_000, 500_000):
         big = "A" * size
-        yield _probe(context, f"{big}.{payload}.{signature}", f"header of {size} characters")
-        yield _probe(context, f"{header}.{big}.{signature}", f"payload of {size} characters")
-        yield _probe(context, f"{header}.{payload}.{big}", f"signature of {size} characters")
+        yield context.attempt(f"{big}.{payload}.{signature}", f"header of {size} characters")
+        yield context.attempt(f"{header}.{big}.{signature}", f"payload of {size} characters")
+        yield context.attempt(f"{header}.{payload}.{big}", f"signature of {size} characters")
         padded = {**context.token.header, "x": "y" * size}
         label = f"well-formed header of {size} characters"
-        yield _probe(context, compact(padded, payload, context.token.signature), label)
+        yield context.attempt(compact(padded, payload, context.token.signature), label)
 
 
 def _dots(context: Context) -> Iterator[Probe]:
     for count in (1_000, 8_000, 60_000, 1_000_000):
-        yield _probe(context, "." * count, f"{count} dots")
+        yield context.attempt("." * count, f"{count} dots")
 
 
 def _deep(context: Context) -> Iterator[Probe]:
@@ -87,8 +116,8 @@ def _deep(context: Context) -> Iterator[Probe]:
         named = b'{"a":' * depth + b"1" + b"}" * depth
         for name, text in {"lists": nested, "objects": named}.items():
             head = b'{"alg":"' + context.token.alg.encode() + b'","x":' + text + b"}"
-            yield _probe(context, f"{b64(head)}.{payload}.{signature}", f"{depth} {name}, header")
-            yield _probe(context, f"{header}.{b64(text)}.{signature}", f"{depth} {name}, payload")
+            yield context.attempt(f"{b64(head)}.{payload}.{signature}", f"{depth} {name}, header")
+            yield context.attempt(f"{header}.{b64(text)}.{signature}", f"{depth} {name}, payload")
 
 
 def _password_cost(context: Context) -> Iterator[Probe]:
@@ -96,7 +125,7 @@ def _password_cost(context: Context) -> Iterator[Probe]:
         for alg in ("PBES2-HS256+A128KW", "PBES2-HS512+A256KW"):
             head = {"alg": alg, "enc": "A128CBC-HS256", "p2c": count, "p2s": b64(bytes(16))}
             text = _jwe(head, key=bytes(24), text=bytes(16))
-            yield _probe(context, text, f"{alg} with p2c {count}")
+            yield context.attempt(text, f"{alg} with p2c {count}")
 
 
 def _jwe(header: forge.Json, *, key: bytes, text: bytes) -> str:
@@ -137,26 +166,58 @@ def _bombs(context: Context) -> Iterator[tuple[str, str, str]]:
 
 
 def _compared(context: Context, label: str, text: str, twin: str) -> Play:
-    """Three times each; what counts is the best time, so that a busy machine is no finding."""
-    heavy, light = [], []
-    for _ in range(3):
-        heavy.append((yield from ask(_probe(context, text, label))))
+    """Up to nine times each; the best times count, so that a busy machine is no finding."""
+    heavy: list[Exchange] = []
+    light: list[Exchange] = []
+    while len(heavy) < TRIES or (len(heavy) < ROUNDS and _grows(heavy, light)):
+        heavy.append((yield from ask(context.attempt(text, label, check=None))))
         light.append((yield from ask(context.attempt(twin, f"twin of {label}", check=None))))
-    slow = min(exchange.answer.elapsed for exchange in heavy)
-    quick = min(exchange.answer.elapsed for exchange in light)
-    grows = slow > quick + EXTRA and slow > GROWTH * quick
-    says = f"takes {slow * 1000:.0f} ms, incompressible text of that length {quick * 1000:.0f} ms"
-    yield Rule(about=label, ruling=hole(says) if grows else safe(says), exchange=heavy[-1])
+    says = (
+        f"takes {_best(heavy) * 1000:.0f} ms, "
+        f"incompressible text of that length {_best(light) * 1000:.0f} ms"
+    )
+    ruling = hole(says) if _grows(heavy, light) else must_refuse(heavy[-1])
+    yield Rule(about=label, ruling=ruling, exchange=heavy[-1])
+
+
+def _best(exchanges: Iterable[Exchange]) -> float:
+    return min(exchange.answer.elapsed for exchange in exchanges)
+
+
+def _grows(heavy: list[Exchange], light: list[Exchange]) -> bool:
+    slow, quick = _best(heavy), _best(light)
+    return slow > quick + EXTRA and slow > GROWTH * quick
 
 
 def _kid_flood(context: Context) -> Play:
+    """An unknown kid must be answered at once, and must keep nobody waiting."""
+    provider = context.listener.provider if context.listener and context.plan.provider else None
+    fetched, since = provider.fetches if provider else 0, time.monotonic()
     calm = yield from ask(context.attempt(context.token.text, "good token before", check=None))
-    for number in range(60):
-        text = context.forged(header={"kid": f"unknown-{secrets.token_hex(8)}"})
-        check = _quick(context) if number % 20 == 0 else None
-        yield from ask(context.attempt(text, f"unknown kid {number}", check=check))
-    after = yield from ask(context.attempt(context.token.text, "good token after", check=None))
-    yield Rule(about="valid traffic", ruling=_unaffected(calm, after), exchange=after)
+    if (yield from _timed(context, _unknown(context))):
+        return
+    goods: list[Exchange] = []
+    while len(goods) < TRIES:
+        good = context.attempt(context.token.text, "good token in a flood", check=None)
+        flood = [replace(_unknown(context), check=None) for _ in range(FLOOD)]
+        *_, answer = yield from burst((*flood, replace(good, delay=MEANWHILE)))
+        goods.append(answer)
+    best = min(goods, key=lambda exchange: exchange.answer.elapsed)
+    refused = next((e for e in goods if e.outcome is not Outcome.ACCEPTED), best)
+    yield Rule(about="valid traffic", ruling=_unaffected(calm, refused), exchange=refused)
+    if provider is not None:
+        ruling = _seldom(provider.fetches - fetched, time.monotonic() - since)
+        yield Rule(about="fetches of the key set", ruling=ruling)
+
+
+def _unknown(context: Context) -> Probe:
+    text = context.forged(header={"kid": f"unknown-{secrets.token_hex(8)}"})
+    return context.attempt(text, "an unknown kid")
+
+
+def _seldom(fetches: int, seconds: float) -> Ruling:
+    says = f"{fetches} fetches in {seconds:.0f} s"
+    return hole(says) if fetches > 2 * (1 + seconds // 30) else safe(says)
 
 
 def _unaffected(calm: Exchange, after: Exchange) -> Ruling:
@@ -165,7 +226,7 @@ def _unaffected(calm: Exchange, after: Exchange) -> Ruling:
     if after.outcome is not Outcome.ACCEPTED:
         return hole(f"the good token is answered {after.answer.status or after.outcome}")
     if after.answer.elapsed > max(SLOWEST, FACTOR * calm.answer.elapsed):
-        return hole(f"the good token waits {after.answer.elapsed:.1f} s")
+        return hole(f"the good token waits {after.answer.elapsed:.1f} s, each time")
     return safe("the good token passes as fast as before")
 
 
@@ -181,7 +242,7 @@ def _invalid_point(context: Context) -> Iterator[Probe]:
     for name, (x, y) in points.items():
         epk = {"kty": "EC", "crv": crv, "x": b64(x), "y": b64(y)}
         head = {"alg": "ECDH-ES", "enc": "A128GCM", "epk": epk, "kid": context.known_key.kid}
-        yield _probe(context, _jwe(head, key=b"", text=bytes(16)), f"ephemeral point {name}")
+        yield context.attempt(_jwe(head, key=b"", text=bytes(16)), f"ephemeral point {name}")
 
 
 def _padding_oracle(context: Context) -> Play:
@@ -195,7 +256,7 @@ def _padding_oracle(context: Context) -> Play:
     for name, block in _blocks(size).items():
         cipher = pow(int.from_bytes(block, "big"), e, n).to_bytes(size, "big")
         text = _jwe(head, key=cipher, text=bytes(32))
-        last = yield from ask(replace(_probe(context, text, name), check=must_refuse))
+        last = yield from ask(context.attempt(text, name))
         answer = last.answer
         faces[answer.status, answer.text, answer.header("WWW-Authenticate")] = name
     ruling = safe("answered alike") if len(faces) == 1 else hole("good and bad padding told apart")
@@ -219,24 +280,24 @@ def _huge_numbers(context: Context) -> Iterator[Probe]:
         for claim in ("exp", "iat", "nbf"):
             payload = f'{{"{claim}":{number}}}'.encode()
             label = f"{claim} of {digits} digits"
-            yield _probe(context, f"{header}.{b64(payload)}.{signature}", f"{label}, unsigned")
+            yield context.attempt(f"{header}.{b64(payload)}.{signature}", f"{label}, unsigned")
             if context.signer is not None:
                 yield _signed_number(context, claim, number, label)
         head = f'{{"alg":"{context.token.alg}","x":{number}}}'.encode()
         text = f"{b64(head)}.{context.token.segments[1]}.{signature}"
-        yield _probe(context, text, f"header number of {digits} digits")
+        yield context.attempt(text, f"header number of {digits} digits")
     huge = {"kty": "RSA", "n": integer(1 << 60_000), "e": integer((1 << 60_000) - 1)}
     head_with_key = header_of(context.token, jwk=huge)
     text = compact(head_with_key, context.token.segments[1], context.token.signature)
-    yield _probe(context, text, "jwk of 60,000 bits in the header")
+    yield context.attempt(text, "jwk of 60,000 bits in the header")
 
 
 def _signed_number(context: Context, claim: str, number: str, label: str) -> Probe:
     rest = {k: v for k, v in context.fresh().items() if k != claim}
     payload = f'{{"{claim}":{number},'.encode() + dumps(rest)[1:]
     text = forge.sign(context.owner, context.token.header, payload)
-    check = _quick(context, must_refuse_signed)
-    return context.attempt(text, f"{label}, truly signed", check=check, severity=Severity.LOW)
+    label = f"{label}, truly signed"
+    return context.attempt(text, label, check=must_refuse_signed, severity=Severity.LOW)
 
 
 MALFORMED: tuple[object, ...] = (
@@ -274,8 +335,9 @@ def _oversized_key(context: Context) -> Play:
         raise CannotTest(f"it takes a token signed with {signer.alg}")
     served = key_set(*context.callback.provider.honest, signer.public_jwk)
     found = yield from refetched(context, served, _signed(context, signer))
-    about = "an RSA key of 16,000 bits"
-    yield Rule(about=about, ruling=_quick(context)(found.stranger), exchange=found.stranger)
+    yield from _timed(
+        context, Probe(label="an RSA key of 16,000 bits", request=found.stranger.request)
+    )
     yield from recovered(context)
 
 
@@ -295,12 +357,22 @@ BAD_SETS = {
 
 def _bad_sets(context: Context) -> Play:
     for about, served in BAD_SETS.items():
-        text = _signed(context, _newcomer(context))
-        found = yield from refetched(context, served, text)
-        after = yield from ask(context.attempt(context.token.text, about, check=None))
-        for good in (found.meanwhile, after):
+        goods = yield from _served_badly(context, about, served)
+        if not all(_kept(good).verdict is Verdict.SAFE for good in goods):
+            # Once more: a busy machine is slow too, but hardly twice at the same place.
+            goods = yield from _served_badly(context, about, served)
+        for good in goods:
             yield Rule(about=about, ruling=_kept(good), exchange=good)
-        yield from recovered(context)
+
+
+def _served_badly(
+    context: Context, about: str, served: Served
+) -> Generator[Step, tuple[Exchange, ...], tuple[Exchange, Exchange]]:
+    """How the good token fares while the set is fetched, and after it."""
+    found = yield from refetched(context, served, _signed(context, _newcomer(context)))
+    after = yield from ask(context.attempt(context.token.text, about, check=None))
+    yield from recovered(context)
+    return found.meanwhile, after
 
 
 def _kept(good: Exchange) -> Ruling:
@@ -317,7 +389,7 @@ ATTACKS = (
         title="Oversize segments",
         severity=Severity.MEDIUM,
         references=("CVE-2025-61920", "ASVS 2.2.1"),
-        play=each(_oversize),
+        play=_quickly(_oversize),
         expected="a refusal (400, 401, 413 or 431) as quick as for any bad token",
         proves="A long token costs time or memory, or breaks the target.",
         remedy=BOUND,
@@ -327,7 +399,7 @@ ATTACKS = (
         title="A flood of dots",
         severity=Severity.MEDIUM,
         references=("CVE-2025-30204",),
-        play=each(_dots),
+        play=_quickly(_dots),
         expected="a refusal as quick as for any bad token",
         proves="Splitting the token costs memory before anything is checked.",
         remedy="Count the dots, or split at most four times.",
@@ -337,7 +409,7 @@ ATTACKS = (
         title="Deeply nested JSON",
         severity=Severity.MEDIUM,
         references=("RFC 8259 9", "ASVS 16.5.3"),
-        play=each(_deep),
+        play=_quickly(_deep),
         expected="a refusal as quick as for any bad token",
         proves="Nesting exhausts the stack.",
         remedy=BOUND,
@@ -347,7 +419,7 @@ ATTACKS = (
         title="Huge PBES2 count (p2c)",
         severity=Severity.HIGH,
         references=("RFC 8725bis 3.13", "CVE-2023-50967"),
-        play=each(_password_cost),
+        play=_quickly(_password_cost),
         expected="a refusal as quick as for any bad token",
         proves="One request keeps a core busy for minutes.",
         remedy="Do not take PBES2 from strangers; else bound p2c.",
@@ -422,7 +494,7 @@ ATTACKS = (
         severity=Severity.HIGH,
         references=("RFC 8725bis 3.4", "CVE-2017-16007"),
         needs=(Need.EC_PUBLIC_KEY,),
-        play=each(_invalid_point),
+        play=_quickly(_invalid_point),
         proves="Points off the curve give the private key away, or break the target.",
         remedy="Check that ephemeral keys lie on the curve.",
     ),
@@ -442,7 +514,7 @@ ATTACKS = (
         title="Huge integers",
         severity=Severity.MEDIUM,
         references=("RFC 7519 2", "ASVS 16.5.3"),
-        play=each(_huge_numbers),
+        play=_quickly(_huge_numbers),
         expected="a refusal as quick as for any bad token",
         proves="A number of thousands of digits is computed with, or breaks the target.",
         remedy="Bound numbers to what a date can be; bound the token's length.",

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from jwt_guard.attacks.context import Context
 
 
+NOT_REACHED = "not reached"
+"""How the reason of an attack begins that the run ended before."""
+
+
 class Severity(IntEnum):
     """How bad a finding is; ordered, so that `--fail-on` can compare."""
 
@@ -70,6 +74,8 @@ class Need(Enum):
     EC_TOKEN = "a token with an ECDSA signature"
     RSA_PUBLIC_KEY = "the target's RSA public key (--jwks)"
     EC_PUBLIC_KEY = "the target's EC public key (--jwks)"
+    RECOVERABLE_TOKEN = "a token signed with ES256 or ES384"
+    ENCRYPTION_KEY = "the target's RSA or EC public key (--jwks)"
     LISTENER = "a callback listener (--callback)"
     RETIRED_KEY = "a retired signing key (--retired-key)"
     SECOND_TOKEN = "a second user's token (--second-token)"
@@ -81,8 +87,8 @@ class Need(Enum):
     LOGOUT_EVERYWHERE = "login and logout-everywhere routes (--login, --logout-everywhere)"
     LOGOUT_REFRESH = "login, refresh and logout routes (--login, --refresh, --logout)"
     HEADER = "a token that travels in a header"
-    COOKIE = "a cookie that carries the token (--cookie)"
-    CSRF = "a cookie-authenticated unsafe route (--cookie, --unsafe-route)"
+    COOKIE = "a cookie that carries the token (--cookie), or a login that sets one (--cookie-login)"
+    CSRF = "an unsafe route (--unsafe-route) with --cookie or --cookie-login"
     ROLE_ROUTE = "a role-protected route (--role-route) with --signing-key or --second-token"
     TENANT_ROUTE = "another tenant's route (--tenant-route)"
     STREAM_ROUTE = (
@@ -356,7 +362,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything that one run found; `trouble` says why it could not test, or stopped early."""
+    """Everything that one run found; `trouble` says why it could not test, or stopped early.
+
+    `discovered` is what the run learned about the token by itself.
+    """
 
     target: str
     started: str
@@ -364,6 +373,7 @@ class Report:
     requests: int
     seconds: float
     version: str
+    discovered: tuple[str, ...] = ()
     trouble: str | None = None
     interrupted: bool = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from jwt_guard.attacks.model import Request
 from jwt_guard.attacks.websocket import upgrade
@@ -27,6 +28,13 @@ class Carrier:
         if self.cookie is not None:
             return with_cookie(request, self.cookie, token)
         return request.setting(self.header, f"{self.scheme} {token}".strip())
+
+    @property
+    def place(self) -> str:
+        """Where the token stands, for people."""
+        if self.cookie is not None:
+            return f"the cookie {self.cookie}"
+        return f"{self.header}: {self.scheme}".removesuffix(": ")
 
 
 def with_cookie(request: Request, name: str, value: str) -> Request:
@@ -69,8 +77,10 @@ class Plan:
 
     Keys are given as text (JWK, JWKS, PEM or an HMAC secret); `leeway` is in seconds: the clock
     difference that the target is entitled to tolerate. `stream_grace` is how many seconds a stream
-    may outlive its session; 0 leaves that untested. `provider` says that the target takes its keys
-    from `/provider/jwks.json` of the callback listener.
+    may outlive its session; 0 leaves that untested. `cookie_login` is a login that answers with
+    cookies. `redirect_route` is a path of the target that redirects to the URL put for `{url}`.
+    `logs` are files that the target writes while it is attacked. `provider` says that the target
+    takes its keys from `/provider/jwks.json` of the callback listener.
     """
 
     token: str
@@ -85,6 +95,7 @@ class Plan:
     second_token: str | None = None
     other_tokens: tuple[str, ...] = ()
     second_issuer: str | None = None
+    redirect_route: str | None = None
     provider: bool = False
     login: Request | None = None
     refresh: Request | None = None
@@ -93,19 +104,27 @@ class Plan:
     logout: Request | None = None
     logout_everywhere: Request | None = None
     disable: Request | None = None
-    role_route: Request | None = None
+    role_routes: tuple[Request, ...] = ()
     role_claim: str | None = None
     tenant_route: Request | None = None
     stream_route: Request | None = None
     websocket_route: Request | None = None
     stream_grace: int = 60
+    cookie_login: Request | None = None
     unsafe_route: Request | None = None
     csrf_cookie: str | None = None
     csrf_header: str = "X-CSRF-Token"
+    other_csrf_proof: str | None = None
+    logs: tuple[Path, ...] = ()
     public_path: str = "/"
     policies: frozenset[str] = frozenset()
     leeway: int = 60
     words: tuple[str, ...] = ()
+
+    @property
+    def uses_cookies(self) -> bool:
+        """Whether a browser's cookies authenticate, with the given token or another."""
+        return self.carrier.cookie is not None or self.cookie_login is not None
 
     @property
     def streams(self) -> dict[str, Request]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Protocol
@@ -17,6 +17,7 @@ from jwt_guard.attacks.dpop import Prover
 from jwt_guard.attacks.listener import Listener
 from jwt_guard.attacks.material import BadKey, JoseSigner, proof_signer, signer_from
 from jwt_guard.attacks.model import (
+    NOT_REACHED,
     Answer,
     Attack,
     CannotTest,
@@ -37,7 +38,7 @@ from jwt_guard.attacks.model import (
     Wait,
     safe,
 )
-from jwt_guard.attacks.plan import Plan
+from jwt_guard.attacks.plan import Carrier, Plan
 from jwt_guard.attacks.redact import shown_answer, shown_request
 from jwt_guard.attacks.targets import NetworkTarget, Target
 
@@ -50,6 +51,7 @@ GONE_BY = {
     Outcome.CRASHED: "the target broke, it answers with a server error",
 }
 RETRY_CONTROL = 1.0
+UNWELCOME = frozenset([301, 302, 303, 307, 308, 400, 401, 403])
 
 
 class Observer(Protocol):
@@ -109,6 +111,7 @@ class Runner:
         self._context: Context | None = None
         self._reader = Reader()
         self._results: list[Result] = []
+        self._discovered: tuple[str, ...] = ()
         self._trouble: str | None = None
         self._interrupted = False
 
@@ -131,6 +134,7 @@ class Runner:
             requests=self._courier.sent,
             seconds=time.monotonic() - since,
             version=metadata.version("jwt-guard-web"),
+            discovered=self._discovered,
             trouble=self._trouble,
             interrupted=self._interrupted,
         )
@@ -138,7 +142,7 @@ class Runner:
     def _completed(self, attacks: Iterable[Attack]) -> Iterable[Result]:
         """All results in playbook order, with those attacks that were never reached."""
         done = {result.attack.id: result for result in self._results}
-        reason = f"not reached: {self._trouble}"
+        reason = f"{NOT_REACHED}: {self._trouble}"
         for attack in attacks:
             yield done.get(attack.id) or _result(attack, Verdict.INCONCLUSIVE, reason)
 
@@ -173,6 +177,7 @@ class Runner:
             )
         except BadKey as e:
             raise Untestable(f"a given key cannot be used: {e}") from None
+        self._discovered = _told(context, found)
         self._check_signer(context, prover)
         return context
 
@@ -205,15 +210,32 @@ class Runner:
         return Prover(signer=signer, origin=self._target.origin)
 
     def _baseline(self, prover: Prover | None) -> Baseline:
-        good = self._present(self._plan.token, prover)
-        if good.status in {400, 401} and good.header("DPoP-Nonce") and prover is not None:
-            prover.heed(good)
-            good = self._present(self._plan.token, prover)
+        good = self._present_again(prover)
         _explain_expiry(good, self._plan.token)
+        if good.status in UNWELCOME and self._plan.carrier == Carrier():
+            good = self._elsewhere(prover) or good
         check_good(good, self._plan.marker)
         bad = self._present(BAD_TOKEN, prover)
         nothing = self._courier.send(self._plan.request)
         return Baseline(good=good, bad=bad, nothing=nothing)
+
+    def _present_again(self, prover: Prover | None) -> Answer:
+        """Present the good token; once more where a nonce for its proof was asked for."""
+        answer = self._present(self._plan.token, prover)
+        if answer.status in {400, 401} and answer.header("DPoP-Nonce") and prover is not None:
+            return self._present(self._plan.token, prover)
+        return answer
+
+    def _elsewhere(self, prover: Prover | None) -> Answer | None:
+        """Find out where the token travels; None, and as before, where it passes nowhere."""
+        told = self._plan
+        for carrier in discovery.USUAL_CARRIERS:
+            self._plan = replace(told, carrier=carrier)
+            answer = self._present_again(prover)
+            if 200 <= answer.status < 300 and (told.marker or "") in answer.text:
+                return answer
+        self._plan = told
+        return None
 
     def _present(self, token: str, prover: Prover | None) -> Answer:
         request = self._plan.carrier.put(self._plan.request, token)
@@ -332,6 +354,16 @@ class Runner:
 
 def _timed(probe: Probe) -> Timed:
     return Timed(request=probe.request, delay=probe.delay, timeout=probe.timeout)
+
+
+def _told(context: Context, found: discovery.Found) -> tuple[str, ...]:
+    """What was found out about the target, in sentences without a verb."""
+    keys = f"{len(found.keys)} of {len(found.jwks)} published keys usable ({found.place})"
+    return (
+        f"signed with {context.token.alg or 'no algorithm'}",
+        f"carried in {context.plan.carrier.place}",
+        keys if found.jwks else "no published key found (--jwks)",
+    )
 
 
 def _parsed(text: str) -> forge.Token:

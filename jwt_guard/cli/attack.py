@@ -224,7 +224,13 @@ _route_options = _all(
     click.option(
         "--disable", type=POST, help="A route that disables the account of the login (runs last)."
     ),
-    click.option("--role-route", type=RouteType(), help="A route that needs a role."),
+    click.option(
+        "--role-route",
+        "role_routes",
+        type=RouteType(),
+        multiple=True,
+        help="A route that needs a role; may be repeated.",
+    ),
     click.option("--role-claim", help="The claim with the roles, dotted."),
     click.option("--tenant-route", type=RouteType(), help="A route of another tenant's data."),
     click.option("--stream-route", type=RouteType(), help="A route that streams."),
@@ -236,6 +242,10 @@ _route_options = _all(
         show_default=True,
         help="Seconds that a stream may outlive its session; 0 leaves that untested.",
     ),
+    click.option("--cookie-login", type=POST, help="A login route that answers with cookies."),
+    click.option(
+        "--cookie-login-body", type=SecretText(), metavar="FILE", help="Its body, JSON or form."
+    ),
     click.option("--unsafe-route", type=POST, help="A route that changes something, for CSRF."),
     click.option("--csrf-proof", help="A good CSRF proof for --unsafe-route."),
     click.option(
@@ -244,7 +254,13 @@ _route_options = _all(
         show_default=True,
         help="The header that carries it.",
     ),
-    click.option("--csrf-cookie", help="The cookie that it is compared with."),
+    click.option("--csrf-cookie", help="The cookie that brings it, or that it is compared with."),
+    click.option("--other-csrf-proof", help="A good CSRF proof of another session."),
+    click.option(
+        "--redirect-route",
+        metavar="PATH",
+        help="A path that redirects to the URL put for {url} in it, for D3.",
+    ),
     click.option("--public-path", default="/", show_default=True, help="A path open to all."),
     click.option(
         "--policy",
@@ -291,6 +307,13 @@ _run_options = _all(
         default=5000,
         show_default=True,
         help="Requests in all.",
+    ),
+    click.option(
+        "--log",
+        "logs",
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        multiple=True,
+        help="A log file of the target, to be searched for tokens; may be repeated.",
     ),
     click.option(
         "--callback",
@@ -413,7 +436,6 @@ def _plan(url: str, options: dict[str, Any]) -> Plan:
     unsafe = options["unsafe_route"]
     if unsafe is not None and options["csrf_proof"] is not None:
         unsafe = unsafe.setting(options["csrf_header"], options["csrf_proof"])
-    login = options["login"]
     return Plan(
         token=options["token"],
         request=_request(url, options),
@@ -421,12 +443,18 @@ def _plan(url: str, options: dict[str, Any]) -> Plan:
             header=options["token_header"], scheme=options["scheme"], cookie=options["cookie"]
         ),
         jwks=_public_keys(options["jwks"], insecure=options["insecure"]),
-        login=None if login is None else carrying(login, options["login_body"]),
+        login=_with_body(options, "login"),
+        cookie_login=_with_body(options, "cookie_login"),
         unsafe_route=unsafe,
         policies=frozenset(options["policies"]),
         words=_words(options["wordlist"]),
         **{name: options[name] for name in _SAME},
     )
+
+
+def _with_body(options: dict[str, Any], name: str) -> Request | None:
+    route: Request | None = options[name]
+    return None if route is None else carrying(route, options[f"{name}_body"])
 
 
 _SAME = (
@@ -436,18 +464,21 @@ _SAME = (
     "disable",
     "dpop_key",
     "leeway",
+    "logs",
     "logout",
     "logout_everywhere",
     "marker",
+    "other_csrf_proof",
     "other_tokens",
     "provider",
     "public_path",
+    "redirect_route",
     "refresh",
     "refresh_as_bearer",
     "refresh_body",
     "retired_key",
     "role_claim",
-    "role_route",
+    "role_routes",
     "second_issuer",
     "second_token",
     "signing_key",

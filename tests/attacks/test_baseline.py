@@ -23,6 +23,7 @@ from jwt_guard.attacks import (
     route,
     select,
 )
+from jwt_guard.attacks.discovery import USUAL_CARRIERS
 from jwt_guard.attacks.in_process import AsgiTarget
 from jwt_guard.attacks.model import Attack, Result, Severity
 from tests.attacks.vulnerable.base import Refused, SoundServer
@@ -246,9 +247,12 @@ def test_a_rate_limit_that_stops_the_good_token_is_named() -> None:
     assert "since A2: the target limits the rate" in report.trouble
 
 
-def test_a_bad_good_token_is_asked_once() -> None:
-    """Nothing more is sent to a target that refuses the good token."""
-    assert _report(SoundServer(), token=_foreign_token()).requests == 1
+def test_a_bad_good_token_is_tried_once_in_each_usual_place() -> None:
+    """Nothing more is sent to a target that refuses the good token, and that is what is said."""
+    report = _report(SoundServer(), token=_foreign_token())
+    assert report.requests == 1 + len(USUAL_CARRIERS)
+    assert report.trouble is not None
+    assert "refuses the given token (401)" in report.trouble
 
 
 def _foreign_token() -> str:

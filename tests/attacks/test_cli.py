@@ -28,6 +28,13 @@ from tests.attacks.vulnerable.setting import LOGIN, plan_for
 from tests.attacks.vulnerable.signature import NoneAccepted
 
 Run = Callable[..., Result]
+# Tests that run in the background inherit that Control-C is ignored.
+LISTENING_TO_SIGNALS = """
+import signal
+from jwt_guard.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+main()
+"""
 
 
 def _attack(url: str, *options: str) -> Result:
@@ -191,7 +198,7 @@ def test_what_cannot_be_judged_is_not_safe() -> None:
 def test_a_signal_ends_the_run_and_not_the_report(tmp_path: Path, number: int) -> None:
     """Control-C and a build server's cancelling: what was found so far is reported."""
     server, page = NoneAccepted(), tmp_path / "report.html"
-    command = [sys.executable, "-c", "from jwt_guard.cli import main; main()", "attack"]
+    command = [sys.executable, "-c", LISTENING_TO_SIGNALS, "attack"]
     command += ["--token", server.issue()]
     command += ["--rate", "20", "--no-callback", "--html", str(page)]
     with (
@@ -201,7 +208,7 @@ def test_a_signal_ends_the_run_and_not_the_report(tmp_path: Path, number: int) -
         while server.served < 60 and run.poll() is None:
             time.sleep(0.05)
         run.send_signal(number)
-        printed, _ = run.communicate(timeout=20)
+        printed, _ = run.communicate(timeout=60)
     assert run.returncode == 1
     assert "Interrupted: what was found so far is reported" in printed
     assert "CRITICAL A6" in printed

@@ -58,3 +58,59 @@ def test_an_untestable_target_fails(pytester: pytest.Pytester) -> None:
     )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*could not test: the given token expired*"])
+
+
+OBJECTS = {
+    "Starlette": "from sample_apps.starlette_app import create_app\nAPP = create_app(CONFIG)",
+    "Flask": "from sample_apps.flask_app import create_app\nAPP = create_app(CONFIG)",
+    "Django WSGI": """
+from django.conf import settings
+from sample_apps.django_app import configure, get_wsgi_application
+configure(CONFIG)
+settings.ALLOWED_HOSTS.append("testserver")
+APP = get_wsgi_application()
+""",
+    "Django ASGI": """
+from django.conf import settings
+from sample_apps.django_app import configure, get_asgi_application
+configure(CONFIG)
+settings.ALLOWED_HOSTS.append("testserver")
+APP = get_asgi_application()
+""",
+}
+OWN = """
+import json
+import time
+from jwt_guard.attacks import route
+from jwt_guard.config import Config
+from jwt_guard.testing import TokenFactory
+from sample_apps.shared import default_config
+
+TOKENS = TokenFactory()
+CONFIG = Config.load(TOKENS.config(), defaults=default_config())
+{make}
+
+
+def test_attacks(jwt_guard_attacks):
+    login = route(
+        "/auth/login", method="POST", body='{{"username": "grace", "password": "grace-demo"}}'
+    )
+    jwt_guard_attacks(APP, token=TOKENS.token(), path="/me", login=login, leeway=0)
+"""
+
+
+@pytest.mark.parametrize("make", OBJECTS.values(), ids=OBJECTS)
+def test_application_objects_are_attacked_without_a_server(
+    make: str, pytester: pytest.Pytester
+) -> None:
+    """ASGI, WSGI and Django's handlers: one test of each attack, and no hole."""
+    pytester.makepyfile(OWN.format(make=make))
+    # A process of its own, for Django is configured once.
+    result = pytester.runpytest_subprocess(
+        *("-p", "jwt_guard.testing.plugin", "-p", "no:django", "-p", "no:cacheprovider", "-v")
+    )
+    counts = result.parseoutcomes()
+    assert counts["passed"] + counts["skipped"] == 131
+    assert counts.keys() <= {"passed", "skipped", "warnings"}
+    assert counts["passed"] >= 60
+    result.stdout.fnmatch_lines(["*test_attacks[[]A1[]] PASSED*", "*test_attacks[[]J3[]] PASSED*"])

@@ -123,7 +123,7 @@ def test_an_exception_is_a_crash_and_an_endless_answer_a_time_out() -> None:
     with _asgi(endless) as target:
         since = time.monotonic()
         assert target.send(GET, timeout=0.3).failure is Outcome.TIMED_OUT
-        assert time.monotonic() - since < 3
+        assert time.monotonic() - since < 10
 
 
 def test_the_lifespan_is_run() -> None:

@@ -33,15 +33,25 @@ def as_html(report: Report) -> str:
 
 def _head(report: Report) -> str:
     counts = "".join(
-        f'<li class="{verdict}"><b>{report.counted(verdict)}</b> {MARKS[verdict]}</li>'
+        _count(verdict, report.counted(verdict))
         for verdict in (Verdict.VULNERABLE, Verdict.SAFE, Verdict.INCONCLUSIVE, Verdict.SKIPPED)
     )
     return (
         f"<header>\n<p class=kicker>Attack report</p>\n<h1>{escape(report.target)}</h1>\n"
         f"<p class=meta>{escape(report.started)} &middot; {len(report.results)} attacks &middot; "
         f"{report.requests} requests &middot; {report.seconds:.1f} s</p>\n"
+        f"<p class=meta>{escape(_told(report))}</p>\n"
         f"<ul class=counts>{counts}</ul>\n</header>\n"
     )
+
+
+def _count(verdict: Verdict, count: int) -> str:
+    """A number; only those that are not zero bear the colour of what they count."""
+    return f'<li class="{verdict if count else ""}"><b>{count}</b> {MARKS[verdict]}</li>'
+
+
+def _told(report: Report) -> str:
+    return f"The token: {', '.join(report.discovered)}." if report.discovered else ""
 
 
 def _trouble(report: Report) -> str:

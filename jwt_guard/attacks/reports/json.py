@@ -20,6 +20,7 @@ def document(report: Report) -> dict[str, object]:
         "seconds": round(report.seconds, 3),
         "requests": report.requests,
         "version": report.version,
+        "discovered": list(report.discovered),
         "trouble": report.hindrance,
         "interrupted": report.interrupted,
         "counts": {verdict.value: report.counted(verdict) for verdict in Verdict},

@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from jwt_guard.attacks.model import Attack, Evidence, Report, Result, Severity, Verdict
+from jwt_guard.attacks.model import NOT_REACHED, Attack, Evidence, Report, Result, Severity, Verdict
 
 COLOURS = {
     Severity.INFO: "cyan",
@@ -112,7 +112,7 @@ def _print_open(report: Report, console: Console) -> None:
     reasons: dict[str, list[str]] = {}
     for result in report.results:
         if result.verdict in {Verdict.SKIPPED, Verdict.INCONCLUSIVE}:
-            reasons.setdefault(f"{result.verdict}: {result.reason}", []).append(result.attack.id)
+            reasons.setdefault(_open_reason(result), []).append(result.attack.id)
     if not reasons:
         return
     console.print("[bold]Not tested[/]")
@@ -121,6 +121,13 @@ def _print_open(report: Report, console: Console) -> None:
             Padding(f"{' '.join(ids)}  [dim]{escape(reason)}[/]", (0, 0, 0, 2), expand=False)
         )
     console.print()
+
+
+def _open_reason(result: Result) -> str:
+    """Why it is open; what ended the run is said once, below."""
+    if result.reason.startswith(NOT_REACHED):
+        return NOT_REACHED
+    return f"{result.verdict}: {result.reason}"
 
 
 def _print_sums(report: Report, console: Console) -> None:
@@ -133,3 +140,5 @@ def _print_sums(report: Report, console: Console) -> None:
         f"({report.requests} requests, {report.seconds:.1f} s)",
         highlight=False,
     )
+    if report.discovered:
+        console.print(f"[dim]The token: {escape(', '.join(report.discovered))}.[/]")

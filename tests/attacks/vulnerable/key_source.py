@@ -9,7 +9,7 @@ import time
 import urllib.request
 from base64 import b64decode
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey, RSAKey
 
 from jwt_guard.attacks.forge import HmacSigner, Signer, b64
 from jwt_guard.attacks.material import JoseSigner, integer
-from tests.attacks.vulnerable.base import ISSUER, STRONG, Claims, Refused, SoundServer
+from tests.attacks.vulnerable.base import ISSUER, ORIGIN, STRONG, Claims, Refused, SoundServer
 from tests.attacks.vulnerable.declared import HmacServer, RsaServer, found_by
 from tests.attacks.vulnerable.web import Call, Reply, reply
 
@@ -181,13 +181,17 @@ class Fetching(SoundServer):
         """Any URL."""
         return url.startswith("http")
 
+    def fetch(self, url: str) -> bytes:
+        """What lies there."""
+        return fetched(url)
+
     def key_for(self, header: Claims) -> Signer:
         """The set at the URL, the key by kid."""
         url = header.get(self.member)
         if not isinstance(url, str) or not self.allowed(url):
             return super().key_for(header)
         try:
-            keys = json.loads(fetched(url))["keys"]
+            keys = json.loads(self.fetch(url))["keys"]
             return as_key(next(key for key in keys if key["kid"] == header.get("kid")))
         except (ValueError, LookupError, TypeError, StopIteration):
             raise Refused from None
@@ -205,6 +209,21 @@ class JkuPrefix(Fetching):
     def allowed(self, url: str) -> bool:
         """A search in the text."""
         return url.startswith("http") and urlsplit(ISSUER).netloc in url
+
+
+@found_by("D3", redirect_route="/out?to={url}")
+class JkuRedirected(Fetching):
+    """Allows its own host, on which something redirects to wherever one likes."""
+
+    def allowed(self, url: str) -> bool:
+        """This host."""
+        return url.startswith(f"{ORIGIN}/")
+
+    def fetch(self, url: str) -> bytes:
+        """What lies where the redirect leads."""
+        if urlsplit(url).path != "/out":
+            raise Refused
+        return fetched(parse_qs(urlsplit(url).query)["to"][0])
 
 
 @found_by("D10")

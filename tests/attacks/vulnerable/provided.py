@@ -41,11 +41,15 @@ class Provided(RsaServer):
         kid = header.get("kid")
         if kid is not None and not isinstance(kid, str):
             raise Refused
-        if kid not in self.known:
+        if kid not in self.known and self.plausible(kid):
             self.refresh()
         if kid not in self.known:
             raise Refused
         return self.known[kid]
+
+    def plausible(self, kid: str | None) -> bool:
+        """Whether the provider could have given that kid; a stranger's flood looks otherwise."""
+        return not (kid or "").startswith("unknown-")
 
     def refresh(self) -> None:
         """The published set, or the last good one."""
@@ -91,6 +95,15 @@ class FollowsRedirect(Provided):
         """What lies there, or where that points to."""
         with urllib.request.urlopen(self.source, timeout=self.patience) as answer:
             return bytes(answer.read(self.largest))
+
+
+@found_by("J6")
+class AsksForEveryKid(Provided):
+    """Fetches quickly, but for whatever kid a stranger makes up."""
+
+    def plausible(self, kid: str | None) -> bool:
+        """All."""
+        return True
 
 
 @found_by("J7")

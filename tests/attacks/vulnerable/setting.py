@@ -15,7 +15,7 @@ from jwt_guard.attacks.model import Request
 from jwt_guard.attacks.provider import PATH
 from tests.attacks.vulnerable.base import SoundServer, claims_of
 from tests.attacks.vulnerable.bound import BoundServer
-from tests.attacks.vulnerable.cookies import COOKIE, CookieServer
+from tests.attacks.vulnerable.cookies import COOKIE, BrowserServer, CookieServer
 from tests.attacks.vulnerable.declared import EXPECTED, SETTINGS
 from tests.attacks.vulnerable.life import Streaming
 from tests.attacks.vulnerable.login import LoginServer
@@ -35,7 +35,7 @@ def plan_for(server: SoundServer) -> Plan:
         token=server.issue(),
         request=route("/me"),
         signing_key=_key(server),
-        role_route=route("/reports"),
+        role_routes=(route("/reports"),),
         tenant_route=route("/tenants/globex/invoices"),
         public_path="/public",
         leeway=0,
@@ -44,6 +44,8 @@ def plan_for(server: SoundServer) -> Plan:
         base = _with_routes(base)
     if isinstance(server, CookieServer):
         base = _with_cookie(base, server)
+    if isinstance(server, BrowserServer):
+        base = _with_browser(base)
     if isinstance(server, BoundServer):
         base = _with_proof_key(base, server)
     if isinstance(server, Streaming):
@@ -88,6 +90,15 @@ def _with_cookie(plan: Plan, server: CookieServer) -> Plan:
         logout=None,
         logout_everywhere=None,
         disable=None,
+    )
+
+
+def _with_browser(plan: Plan) -> Plan:
+    return replace(
+        plan,
+        cookie_login=route("/browser/login", method=POST, body=LOGIN),
+        unsafe_route=route("/me", method=POST),
+        csrf_cookie="__Host-csrf",
     )
 
 

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import tempfile
+import time
+from pathlib import Path
 
-from tests.attacks.vulnerable.base import Claims, Refused, SoundServer
-from tests.attacks.vulnerable.cookies import CookieServer
+from tests.attacks.vulnerable.base import STRONG, Claims, Refused, SoundServer
+from tests.attacks.vulnerable.cookies import BrowserServer, CookieServer
 from tests.attacks.vulnerable.declared import found_by
+from tests.attacks.vulnerable.login import Session
 from tests.attacks.vulnerable.web import Call, Reply, reply
+
+_FOLDER = tempfile.TemporaryDirectory()
+atexit.register(_FOLDER.cleanup)
+LOG = Path(_FOLDER.name) / "requests.log"
+LOG.touch()
 
 
 @found_by("H1", "H3")
@@ -100,6 +110,41 @@ class CsrfBreaks(CookieServer):
         super().check_proof(call, claims)
 
 
+@found_by("H6", other_csrf_proof=STRONG)
+class AnySessionsProof(CookieServer):
+    """Takes a proof that was made for somebody, whoever it was."""
+
+    def check_proof(self, call: Call, claims: Claims) -> None:
+        """The proof of this session, or of one that is known here."""
+        if call.header("x-csrf-token") != STRONG:
+            super().check_proof(call, claims)
+
+
+@found_by("H5")
+class BareSessionCookie(BrowserServer):
+    """Sets an opaque cookie without any attribute."""
+
+    attributes = "Path=/"
+
+
+@found_by("H6")
+class SessionCookieIsEnough(BrowserServer):
+    """Asks a browser for no proof."""
+
+    def check_proof(self, call: Call, session: Session) -> None:
+        """None."""
+
+
+@found_by("H6")
+class ProofOfAnySession(BrowserServer):
+    """Takes every session's proof from every session."""
+
+    def check_proof(self, call: Call, session: Session) -> None:
+        """One of those that were given out."""
+        if call.header("x-csrf-token") not in self.proofs.values():
+            raise Refused(403, "invalid_request")
+
+
 @found_by("H7")
 class HeadForgotten(SoundServer):
     """Guards GET and forgets HEAD."""
@@ -155,6 +200,28 @@ class Talkative(SoundServer):
             return super().split(text)
         except Refused:
             raise Refused(422, "invalid_token") from None
+
+
+@found_by("H9")
+class ExpiredTakesLonger(SoundServer):
+    """Writes an expired token down, slowly, before it says no like to any other."""
+
+    def check_times(self, claims: Claims, now: float) -> None:
+        """A wait that can be measured."""
+        if isinstance(claims.get("exp"), int) and claims["exp"] <= now:
+            time.sleep(0.1)
+        super().check_times(claims, now)
+
+
+@found_by("H10", logs=(LOG,))
+class LogsTokens(SoundServer):
+    """Writes every request's headers down."""
+
+    def answer(self, call: Call) -> Reply:
+        """As ever, and a line more."""
+        with LOG.open("a") as log:
+            log.write(f"{call.method} {call.header('authorization')}\n")
+        return super().answer(call)
 
 
 @found_by("H10")

@@ -55,6 +55,7 @@ class Reply:
     status: int = 200
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
+    cookies: tuple[str, ...] = ()
 
 
 def reply(status: int, document: object, **headers: str) -> Reply:
@@ -85,6 +86,7 @@ class Web:
         """Answer one request."""
         answer = self.answer(call)
         headers = [(k.lower().encode(), v.encode("latin-1")) for k, v in answer.headers.items()]
+        headers += [(b"set-cookie", line.encode()) for line in answer.cookies]
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         body = b"" if call.method == "HEAD" else answer.body
         await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,43 @@
+"""The Starlette application, attacked with the whole catalogue (see samples.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from jwt_guard.attacks import Limits, NetworkTarget, Runner, select
+from sample_apps.servers import running_apps
+from tests.attacks.samples import (
+    EVERY_SETTING,
+    nothing_is_found,
+    plan_of,
+    postgresql_server,
+    postgresql_url,
+    setting,
+    valkey_server,
+    valkey_url,
+)
+
+__all__ = ["postgresql_server", "postgresql_url", "valkey_server", "valkey_url"]
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("kind", "cache"), EVERY_SETTING)
+def test_nothing_is_found(
+    kind: str, cache: int, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """With the signing key and the application's own logins lent to the attacks."""
+    nothing_is_found("starlette", kind, cache, request, tmp_path)
+
+
+def test_a_second_user_reaches_nothing_more(tmp_path: Path) -> None:
+    """With the roles exchanged the role route is refused, so the finding above is no accident."""
+    given = setting(tmp_path, cache=0, store="memory://")
+    with running_apps(given.config, ["starlette"]) as (app,):
+        plan = replace(plan_of(app.url, given), signing_key=None)
+        swapped = replace(plan, token=plan.second_token or "", second_token=plan.token)
+        with NetworkTarget(f"{app.url}/me") as target:
+            report = Runner(target, swapped, limits=Limits(rate=0)).run(select(only=["F12"]))
+    assert [r.attack.id for r in report.findings] == ["F12"]
