@@ -246,6 +246,7 @@ def _bad_stops(forger: _Forger) -> Iterator[Stop]:
         ("claims edited, signature kept", forger.edited),
         ("signature cut off", lambda: good.rpartition(".")[0] + "."),
         ("padding added", lambda: good + "="),
+        ("a token of 30,000 letters", lambda: "a" * 30_000),
     ]
     for title, make in bad_tokens:
         yield _refused(title, _with(make()))
