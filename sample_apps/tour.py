@@ -213,6 +213,7 @@ def _denied_stops(forger: _Forger) -> Iterator[Stop]:
         ("no token at all", "GET", "/me", [], 401, None),
         ("an unknown path, no token", "GET", "/nowhere", [], 401, None),
         ("an unknown path, a good token", "GET", "/nowhere", tokens["ada"], 404, None),
+        ("a slash too many", "GET", "/me/", tokens["ada"], 404, None),
         ("a viewer reads no reports", "GET", "/reports", tokens["linus"], 403, scope),
         ("no scope, no writing", "POST", "/reports", tokens["linus"], 403, scope),
         ("another tenant's invoices", "GET", "/tenants/acme/invoices", tokens["eve"], 403, scope),
