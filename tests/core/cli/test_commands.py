@@ -66,6 +66,14 @@ def test_issue_keeps_its_own_claims(config: Path) -> None:
     assert "iss" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--subject", "--client"])
+def test_issue_makes_no_token_that_verify_refuses(config: Path, option: str) -> None:
+    """A token is about somebody, and for a client."""
+    result = call("issue", "--config", config, "--subject", "ada", option, "")
+    assert result.exit_code == 2
+    assert option in result.stderr
+
+
 def test_issue_needs_tokens(tmp_path: Path) -> None:
     """A configuration that only verifies cannot issue."""
     (tmp_path / "keys.json").write_text(json.dumps({"keys": [generate_key("ES256")]}))
