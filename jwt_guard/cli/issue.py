@@ -38,9 +38,7 @@ def _filled(context: click.Context, parameter: click.Parameter, value: str) -> s
 @click.command()
 @config_option
 @json_option
-@click.option(
-    "--subject", required=True, callback=_filled, help="Whom the token is about: `sub`."
-)
+@click.option("--subject", required=True, callback=_filled, help="Whom the token is about: `sub`.")
 @click.option(
     "--client",
     default="jwt-guard-cli",
