@@ -20,6 +20,7 @@ from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.decryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from jwt_guard.keys.reach import Reach
 from jwt_guard.keys.urls import is_fetchable
+from jwt_guard.requirements import RoleHierarchy
 from jwt_guard.routes import PathList
 from jwt_guard.settings import (
     Mistake,
@@ -344,6 +345,21 @@ class RolesConfig:
     hierarchy: dict[str, tuple[str, ...]] = setting(
         table(names), 'which roles a role implies: { admin = ["analyst"] }', factory=dict
     )
+
+    def problems(self, at: str) -> list[Problem]:
+        """What is wrong between the fields."""
+        hierarchy = RoleHierarchy(self.hierarchy)
+        return [
+            _of(
+                at,
+                "hierarchy",
+                f"goes in a circle, so that {each} may do what {name} may",
+                "let roles imply lower ones only",
+            )
+            for name, below in self.hierarchy.items()
+            for each in below
+            if each != name and hierarchy.satisfies(frozenset({each}), name)
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,11 +29,23 @@ def _json_or_text(raw: str) -> Any:
         return raw
 
 
+def _filled(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value:
+        raise click.BadParameter("is empty, and such a token would be refused")
+    return value
+
+
 @click.command()
 @config_option
 @json_option
-@click.option("--subject", required=True, help="Whom the token is about: `sub`.")
-@click.option("--client", default="jwt-guard-cli", show_default=True, help="`client_id`.")
+@click.option("--subject", required=True, callback=_filled, help="Whom the token is about: `sub`.")
+@click.option(
+    "--client",
+    default="jwt-guard-cli",
+    show_default=True,
+    callback=_filled,
+    help="`client_id`.",
+)
 @click.option("--role", "roles", multiple=True, help="A role; may be repeated.")
 @click.option("--scope", "scopes", multiple=True, help="A scope; may be repeated.")
 @click.option("--tenant", help="The tenant that the token is for.")

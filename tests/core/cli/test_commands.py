@@ -66,6 +66,14 @@ def test_issue_keeps_its_own_claims(config: Path) -> None:
     assert "iss" in result.stderr
 
 
+@pytest.mark.parametrize("option", ["--subject", "--client"])
+def test_issue_makes_no_token_that_verify_refuses(config: Path, option: str) -> None:
+    """A token is about somebody, and for a client."""
+    result = call("issue", "--config", config, "--subject", "ada", option, "")
+    assert result.exit_code == 2
+    assert option in result.stderr
+
+
 def test_issue_needs_tokens(tmp_path: Path) -> None:
     """A configuration that only verifies cannot issue."""
     (tmp_path / "keys.json").write_text(json.dumps({"keys": [generate_key("ES256")]}))
@@ -100,6 +108,13 @@ def test_verify_tells_the_reason_and_the_claim(config: Path) -> None:
         "claim": "nbf",
     }
     assert as_text.stdout == "refused  token_not_yet_valid (nbf)\n"
+
+
+def test_verify_answers_a_refused_token_in_one_shape(config: Path) -> None:
+    """The claim is null where none is at fault, so that programs need not ask for it."""
+    result = call("verify", "--config", config, "--json", "hello")
+    assert result.stdout == '{"ok":false,"reason":"token_malformed","claim":null}\n'
+    assert call("verify", "--config", config, "hello").stdout == "refused  token_malformed\n"
 
 
 def test_verify_survives_bytes_that_are_no_text(config: Path) -> None:
@@ -154,6 +169,8 @@ def test_check_names_what_weakens(config: Path) -> None:
 access_lifetime = 7200
 [routes]
 protect = "marked"
+public = ["/*"]
+no_store = false
 [[issuers]]
 issuer = "http://127.0.0.1:8080"
 keys = "keys.json"
@@ -173,6 +190,8 @@ algorithms = ["HS256"]
     assert paths == {
         "leeway": "warning",
         "routes.protect": "note",
+        "routes.public": "warning",
+        "routes.no_store": "note",
         "tokens.access_lifetime": "warning",
         "store.url": "note",
         "audit.sink": "note",
@@ -181,6 +200,13 @@ algorithms = ["HS256"]
         "issuers[1].secret": "warning",
         "issuers[1].algorithms": "note",
     }
+
+
+def test_check_of_no_file_is_wrong_use(tmp_path: Path) -> None:
+    """A path that leads nowhere is the caller's mistake, and no verdict on a configuration."""
+    result = call("check", "--config", tmp_path / "none.toml", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "none.toml" in result.stderr
 
 
 def test_help_lists_every_command() -> None:
