@@ -58,6 +58,9 @@ class RequestView(Protocol):
         ...
 
 
+_ASGI_NAMES = {name: name.encode("latin-1") for name in ("authorization", "cookie")}
+
+
 class AsgiView:
     """A request seen through its ASGI scope."""
 
@@ -108,7 +111,7 @@ class AsgiView:
 
     def header(self, name: str) -> list[str]:
         """See `RequestView`."""
-        wanted = name.encode("latin-1")
+        wanted = _ASGI_NAMES.get(name) or name.encode("latin-1")
         size, found = len(wanted), []
         for key, value in self.scope["headers"]:
             if key == wanted or (len(key) == size and key.lower() == wanted):

@@ -177,6 +177,8 @@ def _introduce(scope: Scope, guard: Guard, principal: Principal | None) -> None:
 
 def scope_of(connection: Connection) -> Scope:
     """The ASGI scope of a request, a WebSocket, or of itself."""
+    if isinstance(connection, dict):  # as servers have it; to ask for any mapping takes longer
+        return connection
     return connection if isinstance(connection, MutableMapping) else connection.scope
 
 

@@ -11,7 +11,7 @@ from django.utils.functional import SimpleLazyObject
 
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, arun, run
-from jwt_guard.guard import Outcome
+from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import Reply, WsgiView
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
@@ -42,6 +42,7 @@ class Memo(msgspec.Struct):
 
     Attributes:
         outcomes: what the guards found, by name.
+        caller: who was put into the request last.
         asked: the guard that was asked last.
         judged: whether the view that it is for was known and has been asked about.
         is_open: whether that view is marked as public.
@@ -49,6 +50,7 @@ class Memo(msgspec.Struct):
     """
 
     outcomes: dict[str, Outcome] = {}
+    caller: Principal | None = None
     asked: str | None = None
     judged: bool = False
     is_open: bool = False
@@ -62,7 +64,8 @@ class DjangoView(WsgiView):
 
     def __init__(self, request: HttpRequest) -> None:
         match = request.resolver_match
-        super().__init__(request.META, match.kwargs if match else None)
+        self.environ = request.META
+        self.path_params = match.kwargs if match else {}
         self._request = request
 
     @property
@@ -103,16 +106,18 @@ def identify(request: HttpRequest) -> Flow[None] | None:
 
 
 def _identify(request: HttpRequest, memo: Memo) -> Flow[None] | None:
-    for name in guards():
-        pending = _ask(name, request, memo)
-        if pending is not None:
-            return _identify_later(request, memo, pending)
+    for name, guard in guards().items():
+        if name not in memo.outcomes:
+            found = identified(guard, request, DjangoView(request))
+            if not isinstance(found, Outcome):
+                return _identify_later(request, memo, _note_later(name, guard, found, memo))
+            _note(name, guard, found, memo)
         outcome = memo.outcomes[name]
         if outcome.principal is not None:
             exempt(request, outcome)
             break
     default = memo.outcomes.get("default")
-    _welcome(request, default.principal if default else None)
+    _welcome(request, memo, default.principal if default else None)
     return None
 
 
@@ -129,40 +134,37 @@ def admit(request: HttpRequest, rule: Rule) -> Principal | None:
         RuntimeError: it did not come through the middleware, or there is no such guard.
     """
     memo = memo_of(request)
-    pending = _ask(rule.guard, request, memo)
-    if pending is not None:
-        run(pending)
+    if rule.guard not in memo.outcomes:
+        run(_asked(rule.guard, request, memo))
     return _permit(request, rule, memo)
 
 
 async def aadmit(request: HttpRequest, rule: Rule) -> Principal | None:
     """As `admit`, on the running event loop."""
     memo = memo_of(request)
-    pending = _ask(rule.guard, request, memo)
-    if pending is not None:
-        await arun(pending)
+    if rule.guard not in memo.outcomes:
+        await arun(_asked(rule.guard, request, memo))
     return _permit(request, rule, memo)
 
 
-def _ask(name: str, request: HttpRequest, memo: Memo) -> Flow[None] | None:
-    """Have a guard's outcome in the memo; the flow to it, where something is to be looked up."""
-    if name in memo.outcomes:
-        return None
-    found = identified(get_guard(name), request, DjangoView(request))
-    if not isinstance(found, Outcome):
-        return _note_later(name, found, memo)
-    _note(name, found, memo)
-    return None
+def _asked(name: str, request: HttpRequest, memo: Memo) -> Flow[None]:
+    """Have the outcome of a guard in the memo that nobody has asked yet."""
+    guard = get_guard(name)
+    found = identified(guard, request, DjangoView(request))
+    if isinstance(found, Outcome):
+        _note(name, guard, found, memo)
+    else:
+        yield from _note_later(name, guard, found, memo)
 
 
-def _note_later(name: str, flow: Flow[Outcome], memo: Memo) -> Flow[None]:
+def _note_later(name: str, guard: Guard, flow: Flow[Outcome], memo: Memo) -> Flow[None]:
     outcome = yield from flow
-    _note(name, outcome, memo)
+    _note(name, guard, outcome, memo)
 
 
-def _note(name: str, outcome: Outcome, memo: Memo) -> None:
+def _note(name: str, guard: Guard, outcome: Outcome, memo: Memo) -> None:
     memo.outcomes[name] = outcome
-    if outcome.principal is not None and get_guard(name).config.routes.no_store:
+    if outcome.principal is not None and guard.config.routes.no_store:
         memo.private = True
 
 
@@ -175,7 +177,8 @@ def _permit(request: HttpRequest, rule: Rule, memo: Memo) -> Principal | None:
         optional=rule.optional,
         bad_token=rule.bad_token,
     )
-    _welcome(request, principal)
+    if principal is not memo.caller:
+        _welcome(request, memo, principal)
     return principal
 
 
@@ -185,9 +188,9 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     return response_of(get_guard(asked).reply(refusal), request)
 
 
-def keep_private(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+def keep_private(memo: Memo, response: HttpResponseBase) -> HttpResponseBase:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
-    if memo_of(request).private:
+    if memo.private:
         response.headers.setdefault("Cache-Control", "no-store")
     return response
 
@@ -219,10 +222,9 @@ def current_principal(request: Any) -> Principal | None:
     return principal
 
 
-def _welcome(request: Any, principal: Principal | None) -> None:
-    known = getattr(request, "principal", None)
-    request.principal = principal
-    if principal is None or principal is known:
+def _welcome(request: Any, memo: Memo, principal: Principal | None) -> None:
+    memo.caller = request.principal = principal
+    if principal is None:
         return
     hook = user_of()
     if hook is None:

@@ -59,18 +59,20 @@ class JWTGuardMiddleware:
         if pending is not None:
             run(pending)
         response: Answer = self.get_response(request)
-        if not memo_of(request).judged:
+        memo = memo_of(request)
+        if not memo.judged:
             response = _judge(request, _view_of(request)) or response
-        return keep_private(request, response)
+        return keep_private(memo, response)
 
     async def _call_async(self, request: HttpRequest) -> Answer:
         pending = identify(request)
         if pending is not None:
             await arun(pending)
         response: Answer = await self.get_response(request)
-        if not memo_of(request).judged:
+        memo = memo_of(request)
+        if not memo.judged:
             response = await _judge_async(request, _view_of(request)) or response
-        return keep_private(request, response)
+        return keep_private(memo, response)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> Answer | None:
         """A refusal that a view raises is an answer like another."""

@@ -105,7 +105,7 @@ def memo_of(current: Request, app: Flask) -> Memo:
     Raises:
         RuntimeError: the application has no guard.
     """
-    memo = cast(Memo | None, getattr(current, _MEMO, None))
+    memo: Memo | None = getattr(current, _MEMO, None)
     if memo is None:
         memo = Memo(_installed(app), WsgiView(current.environ, current.view_args))
         setattr(current, _MEMO, memo)
@@ -114,9 +114,10 @@ def memo_of(current: Request, app: Flask) -> Memo:
 
 def _installed(app: Flask) -> Mapping[str, Installed]:
     try:
-        return cast(Mapping[str, Installed], app.extensions["jwt_guard"])
+        installed: Mapping[str, Installed] = app.extensions["jwt_guard"]
     except KeyError:
         raise RuntimeError("this application has no guard: call JWTGuard(app)") from None
+    return installed
 
 
 def welcome(memo: Memo) -> None:
@@ -157,7 +158,7 @@ def response_of(reply: Reply) -> Response:
 
 def keep_private(response: Response) -> Response:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
-    memo = cast(Memo | None, getattr(behind(request), _MEMO, None))
+    memo: Memo | None = getattr(behind(request), _MEMO, None)
     if memo is not None and memo.private and not response.headers.getlist("Cache-Control"):
         response.headers.add("Cache-Control", "no-store")
     return response

@@ -4,16 +4,17 @@ joserfc is the reference: a property test holds each of these to its verdict. Th
 because its calls, and the objects that it builds for each token, take as long as our own checks.
 """
 
+import hashlib
 from collections.abc import Callable
 from contextlib import suppress
-from typing import cast
+from typing import Any, cast
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.padding import MGF1, PSS, PKCS1v15
-from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.hmac import HMAC
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
@@ -46,6 +47,12 @@ def _hash_of(algorithm: str) -> HashAlgorithm:
     return _HASHES[algorithm[2:5]]
 
 
+def _hasher(algorithm: str) -> Callable[[bytes], Any]:
+    """The same hash by `hashlib`, which does not look it up anew for every message."""
+    hasher: Callable[[bytes], Any] = getattr(hashlib, f"sha{algorithm[2:5]}")
+    return hasher
+
+
 def _hmac(key: OctKey, algorithm: str) -> Verify:
     keyed = HMAC(key.raw_value, _hash_of(algorithm))
 
@@ -62,9 +69,10 @@ def _hmac(key: OctKey, algorithm: str) -> Verify:
 
 
 def _rsa(key: RSAKey, algorithm: str) -> Verify:
-    verify, digest = key.public_key.verify, _hash_of(algorithm)
+    verify, digest, hashed = key.public_key.verify, _hash_of(algorithm), _hasher(algorithm)
     pss = PSS(mgf=MGF1(digest), salt_length=digest.digest_size)
     padding = pss if algorithm.startswith("PS") else PKCS1v15()
+    prehashed = Prehashed(digest)
     size = (key.public_key.key_size + 7) // 8
 
     def is_right(message: bytes, signature: bytes) -> bool:
@@ -72,7 +80,7 @@ def _rsa(key: RSAKey, algorithm: str) -> Verify:
         if len(signature) != size:
             return False
         try:
-            verify(signature, message, padding, digest)
+            verify(signature, hashed(message).digest(), padding, prehashed)
         except InvalidSignature:
             return False
         return True
@@ -81,7 +89,8 @@ def _rsa(key: RSAKey, algorithm: str) -> Verify:
 
 
 def _ecdsa(key: ECKey, algorithm: str) -> Verify:
-    verify, ecdsa = key.public_key.verify, ECDSA(_hash_of(algorithm))
+    verify, hashed = key.public_key.verify, _hasher(algorithm)
+    ecdsa = ECDSA(Prehashed(_hash_of(algorithm)))
     half = (key.curve_key_size + 7) // 8
     number = int.from_bytes
 
@@ -90,7 +99,7 @@ def _ecdsa(key: ECKey, algorithm: str) -> Verify:
             return False
         der = encode_dss_signature(number(signature[:half], "big"), number(signature[half:], "big"))
         try:
-            verify(der, message, ecdsa)
+            verify(der, hashed(message).digest(), ecdsa)
         except InvalidSignature:
             return False
         return True

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 from math import inf
-from typing import Any
+
+from msgspec import UNSET
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.principal import Principal
-from jwt_guard.tokens.form import Form, Known
-from jwt_guard.tokens.profiles import MISSING, ClaimPath, Profile
+from jwt_guard.tokens.form import Claims, Form, Known
+from jwt_guard.tokens.profiles import ClaimPath, Profile
 
 __all__ = ["ClaimRules"]
 
@@ -24,6 +25,7 @@ class ClaimRules:
         clients: the clients whose tokens are accepted; None for all.
         client_subjects: whether a client may be its own subject (client credentials).
         roles, scopes, permissions, tenant: where these stand.
+        form: what their claims look like.
     """
 
     profile: Profile
@@ -36,49 +38,46 @@ class ClaimRules:
     scopes: tuple[ClaimPath, ...] = ()
     permissions: tuple[ClaimPath, ...] = ()
     tenant: ClaimPath | None = None
-    _form: Form = field(init=False, repr=False)
-    _marks: frozenset[str] = field(init=False, repr=False)
+    form: Form = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         form = Form(
-            required=self.profile.required,
-            audience=self.profile.audience,
+            self.profile,
             roles=self.roles,
             scopes=self.scopes,
             permissions=self.permissions,
+            tenant=self.tenant,
         )
-        object.__setattr__(self, "_form", form)
-        object.__setattr__(self, "_marks", self.profile.absent.union(self.profile.fixed))
+        object.__setattr__(self, "form", form)
 
-    def principal(self, claims: dict[str, Any], payload: bytes, now: float) -> Principal:
+    def principal(self, known: Known, claims: Claims, payload: bytes, now: float) -> Principal:
         """The caller that these claims describe.
 
         Args:
-            claims: the decoded payload.
+            known: the claims whose types are given, as the form reads them.
+            claims: all of them, where the form says that more may be asked for.
             payload: the payload.
             now: seconds since 1970 UTC.
 
         Raises:
             Refusal: the first rule that they break.
         """
-        if self.profile.renamed:
-            claims = self.profile.standardised(claims)
-        known = self._form.read(claims)
-        if not self._marks.isdisjoint(claims):
+        form = self.form
+        if not form.marks.isdisjoint(claims):
             self._check_kind(claims)
         self._check_times(known, now)
-        self._check_audience(known)
+        self._check_audience(form.audience(known))
         # RFC 9068 says `client_id`, OpenID Connect `azp`.
         client = known.azp if known.client_id is None else known.client_id
         self._check_parties(known, client)
-        form = self._form
+        roles, scopes, permissions = form.grants(known, claims)
         return Principal(
             subject=known.sub,
             issuer=known.iss,
-            roles=form.roles(known, claims),
-            scopes=form.scopes(known, claims),
-            permissions=form.permissions(known, claims),
-            tenant=_tenant(self.tenant, claims),
+            roles=roles,
+            scopes=scopes,
+            permissions=permissions,
+            tenant=form.tenant(known, claims),
             client_id=client,
             token_id=known.jti,
             session_id=known.sid,
@@ -86,21 +85,16 @@ class ClaimRules:
             expires_at=known.exp,
             authenticated_at=known.auth_time,
             acr=known.acr,
-            is_bound="cnf" in claims,
+            is_bound=known.cnf is not UNSET,
             payload=payload,
         )
 
-    def lifetime(self, principal: Principal, starts: float | None) -> tuple[float, float]:
-        """The moment from which the times of a verified token are right, and that of their end.
-
-        Args:
-            principal: its caller.
-            starts: its `nbf`, if any.
-        """
-        ends = principal.expires_at
+    def lifetime(self, known: Known) -> tuple[float, float]:
+        """The moment from which the times of a verified token are right, and that of their end."""
+        ends = known.exp
         if self.max_age is not None:
-            ends = min(ends, (principal.issued_at or 0) + self.max_age)
-        return (-inf if starts is None else starts - self.leeway), ends + self.leeway
+            ends = min(ends, (known.iat or 0) + self.max_age)
+        return (-inf if known.nbf is None else known.nbf - self.leeway), ends + self.leeway
 
     def recheck(self, principal: Principal, now: float) -> None:
         """Whether a token that once passed is still within its time.
@@ -110,7 +104,7 @@ class ClaimRules:
         """
         self._check_end(principal.expires_at, principal.issued_at, now)
 
-    def _check_kind(self, claims: dict[str, Any]) -> None:
+    def _check_kind(self, claims: Claims) -> None:
         for name in self.profile.absent:
             if name in claims:
                 raise Refusal(Reason.TOKEN_TYPE_INVALID, claim=name)
@@ -140,14 +134,11 @@ class ClaimRules:
         if self.max_age is not None and earliest >= (issued or 0) + self.max_age:
             raise Refusal(Reason.TOKEN_TOO_OLD, claim="iat")
 
-    def _check_audience(self, known: Known) -> None:
-        stated = self._form.audience(known)
+    def _check_audience(self, stated: tuple[str, ...] | str | None) -> None:
         if type(stated) is str:
             ours = stated in self.audiences
-        elif type(stated) is frozenset:
-            ours = not self.audiences.isdisjoint(stated)
         else:
-            raise Refusal(Reason.CLAIM_INVALID, claim=self.profile.audience)
+            ours = not self.audiences.isdisjoint(stated or ())
         if not ours:
             raise Refusal(Reason.AUDIENCE_MISMATCH, claim=self.profile.audience)
 
@@ -165,12 +156,3 @@ class ClaimRules:
             raise Refusal(Reason.CLAIM_INVALID, claim="sub")
         if self.clients is not None and client not in self.clients:
             raise Refusal(Reason.CLIENT_NOT_ALLOWED, claim="client_id")
-
-
-def _tenant(path: ClaimPath | None, claims: dict[str, Any]) -> str | None:
-    value = MISSING if path is None else path.find(claims)
-    if value is MISSING:
-        return None
-    if type(value) is not str or not value:
-        raise Refusal(Reason.CLAIM_INVALID, claim="tenant")
-    return value

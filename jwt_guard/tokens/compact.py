@@ -15,7 +15,17 @@ import msgspec
 
 from jwt_guard.errors import Reason, Refusal
 
-__all__ = ["Header", "decode_object", "decode_segment", "issuer_in", "parse_header", "split"]
+__all__ = [
+    "Header",
+    "decode_json",
+    "decode_object",
+    "decode_segment",
+    "encode_json",
+    "is_plain",
+    "issuer_in",
+    "parse_header",
+    "split",
+]
 
 _OURS = (string.ascii_letters + string.digits + "-_").encode("ascii")
 _THEIRS = (string.ascii_letters + string.digits + "+/").encode("ascii")
@@ -32,8 +42,9 @@ zero, which is nothing after a whole number of groups and one character.
 """
 
 _decode_base64 = msgspec.json.Decoder(bytes).decode
-_decode_json = msgspec.json.Decoder().decode
-_encode_json = msgspec.json.Encoder().encode
+decode_json = msgspec.json.Decoder().decode
+"""Not strict: takes the last of duplicate members, and any nesting."""
+encode_json = msgspec.json.Encoder().encode
 
 _DEEPEST = 32
 _OUTLINE = bytes.maketrans(b"0123456789{", b"0000000000[")
@@ -106,15 +117,21 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         Refusal: `token_malformed`.
     """
     try:
-        value = _decode_json(raw)
+        value = decode_json(raw)
         outline = raw.translate(_OUTLINE)
-        if _LONG_NUMBER in outline or _encode_json(value) != raw:
+        if _LONG_NUMBER in outline or encode_json(value) != raw:
             _check_spelling(raw)
         if type(value) is dict and (outline.count(b"[") <= _DEEPEST or _is_shallow(value)):
             return value
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError):
         pass
     raise Refusal(Reason.TOKEN_MALFORMED)
+
+
+def is_plain(raw: bytes) -> bool:
+    """Whether JSON can hold no integer that is too long, and can nest no deeper than we allow."""
+    outline = raw.translate(_OUTLINE)
+    return _LONG_NUMBER not in outline and outline.count(b"[") <= _DEEPEST
 
 
 def _check_spelling(raw: bytes) -> None:

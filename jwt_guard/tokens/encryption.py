@@ -49,9 +49,14 @@ class Decryptor:
 
 
 class Decryptors:
-    """All decryptors of a guard; issuers with the same keys and rules share one."""
+    """All decryptors of a guard; issuers with the same keys and rules share one.
+
+    Attributes:
+        is_needed: whether there is any.
+    """
 
     def __init__(self) -> None:
+        self.is_needed = False
         self._known: dict[Any, Decryptor] = {}
 
     def add(self, identity: Any, decryptor: Decryptor) -> Decryptor:
@@ -62,10 +67,8 @@ class Decryptors:
         """
         if identity not in self._known and len(self._known) >= _MOST:
             raise UnusableKeys(f"more than {_MOST} different sets of decryption keys")
+        self.is_needed = True
         return self._known.setdefault(identity, decryptor)
-
-    def __len__(self) -> int:
-        return len(self._known)
 
     def opened(self, token: bytes) -> tuple[bytes, Decryptor]:
         """The signed token within an encrypted one, and whose keys have opened it.

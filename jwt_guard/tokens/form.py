@@ -4,32 +4,33 @@ Compiled once, into a type that C code converts the claims to: what is missing o
 never gets any further.
 """
 
-from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from jwt_guard.errors import Reason, Refusal
-from jwt_guard.tokens.profiles import MISSING, ClaimPath
+from jwt_guard.tokens.compact import decode_json, decode_object
+from jwt_guard.tokens.layout import Claim, Learner, Names, Number, struct_of
+from jwt_guard.tokens.profiles import MISSING, ClaimPath, Profile
 
-__all__ = ["Form", "Known", "Names"]
+__all__ = ["Claims", "Form", "Grants", "Known"]
 
 _NOTHING: frozenset[str] = frozenset()
-_NO_NAME = frozenset({""})
 _ABSENT: Any = None
 
 
 class Known(msgspec.Struct, kw_only=True, gc=False):
     """The claims whose types the standards fix; an absent one is None, null is a wrong type.
 
-    A boolean, which Python takes for a number, is none here.
+    Of `cnf` nothing but its presence counts; it is `msgspec.UNSET` where it is absent.
     """
 
     iss: str
     sub: str
-    exp: int | float
+    exp: Number
     jti: str = _ABSENT
     client_id: str = _ABSENT
     azp: str = _ABSENT
@@ -37,124 +38,174 @@ class Known(msgspec.Struct, kw_only=True, gc=False):
     acr: str = _ABSENT
     token_type: str = _ABSENT
     typ: str = _ABSENT
-    nbf: int | float = _ABSENT
-    iat: int | float = _ABSENT
-    auth_time: int | float = _ABSENT
+    nbf: Number = _ABSENT
+    iat: Number = _ABSENT
+    auth_time: Number = _ABSENT
+    cnf: Any = msgspec.UNSET
 
 
-_STANDARD = {claim.name: claim.type for claim in msgspec.structs.fields(Known)}
+_STANDARD = {
+    claim.name: Claim(claim.name, claim.name, claim.type, claim.default)
+    for claim in msgspec.structs.fields(Known)
+}
+
+_OTHER = Claim("", "", Any, _ABSENT)
 
 Claims = dict[str, Any]
-Names = Callable[[Known, Claims], frozenset[str]]
-"""Finds names. Raises `claim_invalid` for what is neither text nor a list of text."""
 
-_OfText = Callable[[str], frozenset[str]]
+Grants = tuple[frozenset[str], frozenset[str], frozenset[str]]
+"""Roles, scopes, permissions."""
+
+_Names = tuple[str, ...] | str
+
+_NO_CLAIMS: Claims = {}
 
 
 class Form:
     """What the claims of one issuer's tokens look like.
 
     Args:
-        required: the claims that must be there, in the order in which they are missed.
-        audience: the claim that names whom a token is for.
+        profile: the kind of token.
         roles, scopes, permissions: where these stand.
+        tenant: where the tenant stands.
 
     Attributes:
-        audience: finds whom a token is for, text or a set of texts.
-        roles, scopes, permissions: find these.
+        marks: the claims that may tell of another kind of token.
+        audience: finds whom a token is for: text, several texts, or None.
     """
 
     def __init__(
         self,
+        profile: Profile,
         *,
-        required: tuple[str, ...],
-        audience: str,
-        roles: Sequence[ClaimPath],
-        scopes: Sequence[ClaimPath],
-        permissions: Sequence[ClaimPath],
+        roles: Sequence[ClaimPath] = (),
+        scopes: Sequence[ClaimPath] = (),
+        permissions: Sequence[ClaimPath] = (),
+        tenant: ClaimPath | None = None,
     ) -> None:
-        named = {path.plain for path in (*roles, *scopes, *permissions) if _is_plain(path)}
-        self._type = _type_of(required, frozenset({*named, audience}))
-        self.audience = _attribute(self._type, audience)
-        self.roles = self._names(roles, spaced=False)
-        self.scopes = self._names(scopes, spaced=True)
-        self.permissions = self._names(permissions, spaced=False)
+        self._places = (*roles, *scopes, *permissions)
+        self._ends = len(roles), len(roles) + len(scopes)
+        self._tenant = tenant
+        self._claims = _typed(profile, self._places, tenant)
+        self._type = struct_of(tuple(self._claims.values()))
+        self._standardised = profile.standardised if profile.renamed else None
+        self._learner = None if profile.renamed else Learner(self._claims)
+        self.marks = profile.absent.union(profile.fixed)
+        self.audience = attrgetter(self._claims[profile.audience].attribute)
+        self._tenant_at = self._attributes([tenant] if tenant is not None else [])
+        self._grants_at = self._attributes(self._places) if len(self._places) > 1 else None
+        self._looks_deeper = not all(map(_is_plain, [*self._places, *([tenant] if tenant else [])]))
 
-    def read(self, claims: Claims) -> Known:
-        """The claims, of the right types.
+    def _attributes(self, places: Sequence[ClaimPath]) -> Callable[[Known], Any] | None:
+        """What reads all these places, where the type of the claims can hold what stands there."""
+        if not places or not all(map(_is_plain, places)):
+            return None
+        return attrgetter(*(self._claims[str(path.plain)].attribute for path in places))
+
+    def read(self, payload: bytes) -> tuple[Known, Claims]:
+        """The claims whose types are given, and all of them where more may be asked for.
 
         Raises:
-            Refusal: `claim_missing` or `claim_invalid`.
+            Refusal: `token_malformed`, `claim_missing` or `claim_invalid`.
         """
+        layout = self._learner.layout if self._learner is not None else None
+        known: Known | None = layout.read(payload) if layout is not None else None
+        if layout is None or known is None:
+            return self._read_with_care(payload)
+        if self._looks_deeper or not self.marks.isdisjoint(layout.names):
+            return known, decode_json(payload)
+        return known, _NO_CLAIMS
+
+    def _read_with_care(self, payload: bytes) -> tuple[Known, Claims]:
+        claims = decode_object(payload)
+        if self._standardised is not None:
+            claims = self._standardised(claims)
         try:
-            return msgspec.convert(claims, self._type)
+            known = cast(Known, msgspec.convert(claims, self._type))
         except msgspec.ValidationError:
-            raise _refusal(self._type, claims) from None
+            raise _refusal(self._claims.values(), claims) from None
+        if self._learner is not None:
+            self._learner.learn(claims, payload)
+        return known, claims
 
-    def _names(self, paths: Sequence[ClaimPath], *, spaced: bool) -> Names:
-        """What finds the names of all these places. Text is a list only where spaces separate."""
-        of_text = _words if spaced else _none
-        finds = [self._names_at(path, of_text) for path in paths]
-        if len(finds) == 1:
-            return finds[0]
-        return lambda known, claims: _NOTHING.union(*(find(known, claims) for find in finds))
+    def grants(self, known: Known, claims: Claims) -> Grants:
+        """The roles, scopes and permissions that a token names.
 
-    def _names_at(self, path: ClaimPath, of_text: _OfText) -> Names:
+        Raises:
+            Refusal: `claim_invalid`, for what is neither text nor a list of text.
+        """
+        if self._grants_at is not None:
+            return _grants(self._grants_at(known), *self._ends)
+        found = tuple(self._found(path, known, claims) for path in self._places)
+        return _grants(found, *self._ends)
+
+    def tenant(self, known: Known, claims: Claims) -> str | None:
+        """The tenant that a token is for, if any.
+
+        Raises:
+            Refusal: `claim_invalid`, for what is no text.
+        """
+        if self._tenant_at is not None:
+            value = self._tenant_at(known)
+            if value is None:
+                return None
+        elif self._tenant is None or (value := self._tenant.find(claims)) is MISSING:
+            return None
+        if type(value) is not str or not value:
+            raise Refusal(Reason.CLAIM_INVALID, claim="tenant")
+        return value
+
+    def _found(self, path: ClaimPath, known: Known, claims: Claims) -> _Names | None:
+        value = self._value(path, known, claims)
+        if value is MISSING:
+            return None
+        if type(value) is str or type(value) is tuple:
+            return value
+        if type(value) is list and all(type(name) is str for name in value):
+            return tuple(value)
+        raise Refusal(Reason.CLAIM_INVALID, claim=path.text)
+
+    def _value(self, path: ClaimPath, known: Known, claims: Claims) -> Any:
         if not _is_plain(path):
-            return lambda known, claims: _found_names(path, claims, of_text)
-        attribute = _attribute(self._type, str(path.plain))
-
-        def names(known: Known, claims: Claims) -> frozenset[str]:
-            value = attribute(known)
-            return value if type(value) is frozenset else of_text(value)
-
-        return names
+            return path.find(claims)
+        value = getattr(known, self._claims[str(path.plain)].attribute)
+        return MISSING if value is None else value
 
 
 def _is_plain(path: ClaimPath) -> bool:
-    """Whether the type of the claims can hold the names that stand there."""
+    """Whether the type of the claims can hold what stands there."""
     return path.plain is not None and path.plain not in _STANDARD
 
 
-@cache
-def _type_of(required: tuple[str, ...], names: frozenset[str]) -> type[Known]:
-    """The type of claims of which some are required and some are text or lists of text."""
-    types = dict.fromkeys([*required, *sorted(names)], Any)
-    types |= dict.fromkeys(names, frozenset[str] | str) | _STANDARD
-    attributes = {
-        name: name if name in _STANDARD else f"claim_{at}" for at, name in enumerate(types)
+def _typed(
+    profile: Profile, places: Iterable[ClaimPath], tenant: ClaimPath | None
+) -> dict[str, Claim]:
+    """The claims whose types are given, and those that must be there whatever they are."""
+    kinds: dict[str, Any] = dict.fromkeys(profile.required, Any)
+    if tenant is not None and _is_plain(tenant):
+        kinds[str(tenant.plain)] = str
+    names = [profile.audience, *(str(path.plain) for path in places if _is_plain(path))]
+    kinds |= dict.fromkeys(names, Names)
+    kinds |= {name: claim.kind for name, claim in _STANDARD.items()}
+    return {
+        name: Claim(
+            name,
+            name if name in _STANDARD else f"claim_{at}",
+            kind,
+            msgspec.NODEFAULT if name in profile.required else _STANDARD.get(name, _OTHER).absent,
+        )
+        for at, (name, kind) in enumerate(kinds.items())
     }
-    made: Any = msgspec.defstruct(
-        "Claims",
-        [
-            (attribute, types[name]) if name in required else (attribute, types[name], _NOTHING)
-            for name, attribute in attributes.items()
-            if name in required or name not in _STANDARD
-        ],
-        bases=(Known,),
-        rename={attribute: name for name, attribute in attributes.items()},
-        kw_only=True,
-        gc=False,
-    )
-    kind: type[Known] = made
-    return kind
 
 
-def _attribute(kind: type[Known], name: str) -> Callable[[Known], Any]:
-    """What reads the claim of that name."""
-    fields = msgspec.structs.fields(kind)
-    return attrgetter(next(claim.name for claim in fields if claim.encode_name == name))
-
-
-def _refusal(kind: type[Known], claims: Claims) -> Refusal:
-    """Why the claims are not of that type."""
-    fields = msgspec.structs.fields(kind)
-    for claim in fields:
-        if claim.required and claim.encode_name not in claims:
-            return Refusal(Reason.CLAIM_MISSING, claim=claim.encode_name)
-    for claim in fields:
-        if claim.encode_name in claims and not _is_of(claims[claim.encode_name], claim.type):
-            return Refusal(Reason.CLAIM_INVALID, claim=claim.encode_name)
+def _refusal(known: Iterable[Claim], claims: Claims) -> Refusal:
+    """Why the claims are not of these types."""
+    for claim in known:
+        if claim.absent is msgspec.NODEFAULT and claim.name not in claims:
+            return Refusal(Reason.CLAIM_MISSING, claim=claim.name)
+    for claim in known:
+        if claim.name in claims and not _is_of(claims[claim.name], claim.kind):
+            return Refusal(Reason.CLAIM_INVALID, claim=claim.name)
     return Refusal(Reason.CLAIM_INVALID)
 
 
@@ -166,23 +217,27 @@ def _is_of(value: Any, kind: Any) -> bool:
     return True
 
 
-def _found_names(path: ClaimPath, claims: Claims, of_text: _OfText) -> frozenset[str]:
-    value = path.find(claims)
-    if value is MISSING:
-        return _NOTHING
-    if type(value) is str:
-        return of_text(value)
-    if type(value) is list and all(type(name) is str for name in value):
-        return frozenset(value)
-    raise Refusal(Reason.CLAIM_INVALID, claim=path.text)
-
-
 @lru_cache(maxsize=1024)
-def _words(text: str) -> frozenset[str]:
-    # Most tokens of an application grant one of a few combinations, which so are kept once.
-    names = frozenset(text.split(" "))
-    return names - _NO_NAME if "" in names else names
+def _grants(found: tuple[_Names | None, ...], scopes: int, permissions: int) -> Grants:
+    """The names that stand at several places.
+
+    Most tokens of an application grant one of a few combinations, which so are kept once.
+
+    Args:
+        found: roles, scopes, permissions, each at one place or several.
+        scopes: where scopes begin; in them alone, spaces separate.
+        permissions: where permissions begin.
+    """
+    return (
+        _NOTHING.union(*map(_listed, found[:scopes])),
+        _NOTHING.union(*map(_spaced, found[scopes:permissions])),
+        _NOTHING.union(*map(_listed, found[permissions:])),
+    )
 
 
-def _none(text: str) -> frozenset[str]:
-    return _NOTHING
+def _listed(found: _Names | None) -> Iterable[str]:
+    return found if isinstance(found, tuple) else ()
+
+
+def _spaced(found: _Names | None) -> Iterable[str]:
+    return filter(None, found.split(" ")) if isinstance(found, str) else found or ()

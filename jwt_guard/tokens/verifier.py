@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
@@ -16,7 +16,6 @@ from jwt_guard.tokens.cache import CacheEntry, TokenCache, digest_of
 from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.compact import (
     Header,
-    decode_object,
     decode_segment,
     issuer_in,
     parse_header,
@@ -153,11 +152,17 @@ class Verifier:
     # anything from outside, so all but that is plain calls, which take half as long as a flow.
 
     def _read(self, token: bytes) -> _Read:
-        raw, decryptor = self._opened(token)
-        opening, middle, closing, signed = split(raw)
+        decryptor = None
+        if self.decryptors.is_needed and is_encrypted(token):
+            token, decryptor = self.decryptors.opened(token)
+        opening, middle, closing, signed = split(token)
         header = self._headers.get(opening) or parse_header(opening)
         payload = decode_segment(middle)
-        trusted = self._issuer_of(payload)
+        # Nothing but the name is read before the signature is checked.
+        issuer = issuer_in(payload)
+        trusted = self.issuers.get(issuer) if type(issuer) is str else None
+        if trusted is None:
+            raise _no_issuer(issuer)
         if trusted.decryptor is not decryptor:
             plain = decryptor is None
             raise Refusal(Reason.TOKEN_NOT_ENCRYPTED if plain else Reason.DECRYPTION_FAILED)
@@ -188,39 +193,28 @@ class Verifier:
             self._remember_header(read.opening, header)
         if header.type not in rules.profile.types:
             raise Refusal(Reason.TOKEN_TYPE_INVALID, claim="typ")
-        claims = decode_object(read.payload)
-        if claims.get("iss") != read.trusted.issuer:
+        known, claims = rules.form.read(read.payload)
+        if known.iss != read.trusted.issuer:
             raise Refusal(Reason.ISSUER_UNKNOWN, claim="iss")
-        principal = rules.principal(claims, read.payload, self.clock())
+        principal = rules.principal(known, claims, read.payload, self.clock())
         if self.cache is not None and digest is not None:
-            starts, ends = rules.lifetime(principal, claims.get("nbf"))
-            entry = CacheEntry(principal, starts, ends, keys.generation, rules)
-            self.cache.put(digest, entry)
+            starts, ends = rules.lifetime(known)
+            self.cache.put(digest, CacheEntry(principal, starts, ends, keys.generation, rules))
         return principal
-
-    def _opened(self, token: bytes) -> tuple[bytes, Decryptor | None]:
-        """The signed token, and whose keys have decrypted it, if it was encrypted."""
-        if len(self.decryptors) and is_encrypted(token):
-            return self.decryptors.opened(token)
-        return token, None
-
-    def _issuer_of(self, payload: bytes) -> TrustedIssuer:
-        """Nothing but the name is read before the signature is checked."""
-        issuer = issuer_in(payload)
-        if issuer is msgspec.UNSET:
-            raise Refusal(Reason.CLAIM_MISSING, claim="iss")
-        if type(issuer) is not str:
-            raise Refusal(Reason.CLAIM_INVALID, claim="iss")
-        trusted = self.issuers.get(issuer)
-        if trusted is None:
-            raise Refusal(Reason.ISSUER_UNKNOWN, claim="iss")
-        return trusted
 
     def _remember_header(self, segment: bytes, header: Header) -> None:
         """Only of tokens with a right signature, so that strangers cannot fill the map."""
         if len(self._headers) >= _HEADERS_REMEMBERED:
             self._headers = {}
         self._headers[segment] = header
+
+
+def _no_issuer(named: Any) -> Refusal:
+    """Why what a payload says of its issuer leads to none."""
+    if named is msgspec.UNSET:
+        return Refusal(Reason.CLAIM_MISSING, claim="iss")
+    reason = Reason.ISSUER_UNKNOWN if type(named) is str else Reason.CLAIM_INVALID
+    return Refusal(reason, claim="iss")
 
 
 def _fitting_keys(read: _Read, tried: KeySet | None) -> Flow[KeySet]:

@@ -22,7 +22,13 @@ from jwt_guard import Guard, Reason, Refusal
 from jwt_guard.keys.signatures import verifier
 from tests.support import tokens
 
-__all__ = ["STRICTER", "Comparison", "differing_signatures", "mutated_tokens"]
+__all__ = [
+    "STRICTER",
+    "Comparison",
+    "differing_signatures",
+    "mutated_payloads",
+    "mutated_tokens",
+]
 
 STRICTER = {
     Reason.TOKEN_MALFORMED,  # other spellings of base64url, duplicate members, long integers
@@ -99,6 +105,15 @@ def mutated_tokens(rng: random.Random, algorithm: str, count: int) -> Iterable[s
             _change(rng, header, _HEADERS)
         token = tokens.forge(header, _spelled(rng, claims), algorithm=algorithm, signing_key=key)
         yield _bytes_changed(rng, token) if rng.random() < 0.3 else token
+
+
+def mutated_payloads(rng: random.Random, count: int, **more: Any) -> Iterable[bytes]:
+    """Claims, some of them changed, as different issuers would spell them."""
+    for _ in range(count):
+        claims = tokens.claims(more, nbf=tokens.NOW - 5, scope="a b", roles=["x"])
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            _change(rng, claims, _CLAIMS + _MORE)
+        yield _spelled(rng, claims)
 
 
 def _change(rng: random.Random, members: dict[str, Any], names: tuple[str, ...]) -> None:
