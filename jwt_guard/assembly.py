@@ -4,8 +4,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
-from math import inf
 from inspect import iscoroutinefunction
+from math import inf
 from typing import Any
 
 from jwt_guard.audit.observer import Observer

@@ -1,5 +1,7 @@
 """Tokens in cookies: what they look like, and that a request with one must be meant."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -257,7 +259,7 @@ def test_a_new_login_takes_the_place_of_the_session_in_the_browser(caller: Calle
     """ASVS V7.2.4: no session is left behind; a failed login, or odd cookies, end none."""
     ada = {"username": "ada", "password": "ada-demo", "cookies": True}
     other, former = caller.cookies(), caller.cookies()
-    meant = {"cookie": former.header, "sec_fetch_site": "same-origin"}
+    meant: dict[str, Any] = {"cookie": former.header, "sec_fetch_site": "same-origin"}
     two = f"{former.header}; __Secure-refresh={other.refresh}"
     forged = f"__Secure-refresh={former.refresh[:-4]}AAAA"
     assert caller.call("login", {**ada, "password": "guess"}, **meant).status == 400
