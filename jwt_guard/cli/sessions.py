@@ -129,7 +129,9 @@ def purge(config: Path, as_json_: bool, batch: int) -> None:
 
 @contextmanager
 def _opened(config: Path) -> Generator[Guard]:
-    guard = guard_from(config)
+    """The guard that was handed to the command, or else that of the configuration."""
+    given: Guard | None = click.get_current_context().obj
+    guard = guard_from(config) if given is None else given
     if guard.config.store.url.startswith("memory:"):
         raise _wrong_use("a store in memory lives in its own process: nothing to see here")
     try:
@@ -138,7 +140,8 @@ def _opened(config: Path) -> Generator[Guard]:
         click.echo(f"the store does not answer: {refusal}", err=True)
         raise click.exceptions.Exit(BAD) from None
     finally:
-        guard.store.close()
+        if given is None:
+            guard.store.close()
 
 
 def _wrong_use(message: str) -> click.exceptions.Exit:

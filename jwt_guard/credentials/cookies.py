@@ -4,6 +4,7 @@ The access token is sealed and goes to the whole host; the refresh token goes on
 that refresh and log out; the CSRF token alone may be read by the page (RFC 6265bis section 4.1.3).
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,11 @@ __all__ = ["ACCESS_COOKIE", "CSRF_COOKIE", "REFRESH_COOKIE", "CookieJar"]
 ACCESS_COOKIE = "__Host-access"
 REFRESH_COOKIE = "__Secure-refresh"
 CSRF_COOKIE = "__Host-csrf"
+
+_LARGEST = 4096
+"""Browsers drop a cookie whose name and value have more bytes (RFC 6265bis section 5.7)."""
+
+_logger = logging.getLogger("jwt_guard")
 
 Field = tuple[str, str]
 
@@ -101,6 +107,8 @@ def _only(view: RequestView, name: str) -> str | None:
 def _set(
     name: str, value: str, path: str, age: int, same_site: str, *, readable: bool = False
 ) -> Field:
+    if len(name) + len(value) > _LARGEST:
+        _logger.error("the cookie %s is too large, and browsers drop it: give fewer claims", name)
     hidden = "" if readable else "; HttpOnly"
     return (
         "Set-Cookie",

@@ -20,7 +20,7 @@ SECOND_LOOK = 1.0
 _FLOOD = 4
 """More unknown kids than that within a window are no rotation."""
 
-_FIRST_PAUSE = 10.0
+FIRST_PAUSE = 10.0
 _FIRST_PAUSE_EMPTY = 1.0
 _LONGEST_PAUSE = 300.0
 _LONGEST_PAUSE_EMPTY = 30.0
@@ -72,7 +72,7 @@ class Pace:
             empty: whether there are no keys to go on with.
             at_least: seconds that the provider asked us to wait (`Retry-After`).
         """
-        first = _FIRST_PAUSE_EMPTY if empty else _FIRST_PAUSE
+        first = _FIRST_PAUSE_EMPTY if empty else FIRST_PAUSE
         longest = _LONGEST_PAUSE_EMPTY if empty else _LONGEST_PAUSE
         pause = min(longest, first * 2.0 ** min(self.failures, 16))
         self.failures += 1

@@ -26,6 +26,8 @@ def open_store(url: str, base: Path, *, timeout: float) -> Store:
         return _sql(url, base, timeout)
     if kind in {"valkey", "valkeys", "redis", "rediss"}:
         return _valkey(url, timeout)
+    if kind == "django":
+        raise UnusableStore("is a database of a Django project, which its `manage.py` opens")
     raise UnusableStore("is not the URL of a store that is known")
 
 

@@ -11,7 +11,7 @@ from jwt_guard.credentials.csrf import CsrfRule, Proof
 from jwt_guard.credentials.sealing import Sealer
 from jwt_guard.flow import run
 from jwt_guard.guard import Outcome
-from jwt_guard.http import WsgiView
+from jwt_guard.http import Reply, WsgiView
 from tests.core.login.caller import Caller, Cookies, bearer, body_of, made
 
 SECRET = bytes(range(32))
@@ -259,21 +259,35 @@ def test_a_new_login_takes_the_place_of_the_session_in_the_browser(caller: Calle
     """ASVS V7.2.4: no session is left behind; a failed login, or odd cookies, end none."""
     ada = {"username": "ada", "password": "ada-demo", "cookies": True}
     other, former = caller.cookies(), caller.cookies()
-    meant: dict[str, Any] = {"cookie": former.header, "sec_fetch_site": "same-origin"}
+
+    def sent(name: str, body: Any = None) -> Reply:
+        return caller.call(name, body, cookie=former.header, sec_fetch_site="same-origin")
+
     two = f"{former.header}; __Secure-refresh={other.refresh}"
     forged = f"__Secure-refresh={former.refresh[:-4]}AAAA"
-    assert caller.call("login", {**ada, "password": "guess"}, **meant).status == 400
+    assert sent("login", {**ada, "password": "guess"}).status == 400
     for cookie in (two, forged, "__Secure-refresh=x"):
         assert caller.call("login", ada, cookie=cookie).status == 200
-    assert caller.call("login", {**ada, "cookies": False}, **meant).status == 200
+    assert sent("login", {**ada, "cookies": False}).status == 200
     assert identified(caller, "GET", HTTP_COOKIE=former.header).principal is not None
-    now = Cookies.of(caller.call("login", ada, **meant))
+    now = Cookies.of(sent("login", ada))
     ended = identified(caller, "GET", HTTP_COOKIE=former.header)
     assert ended.refusal is not None
     assert ended.refusal.reason is Reason.TOKEN_REVOKED
-    assert body_of(caller.call("refresh", **meant)) == {"error": "invalid_grant"}
+    assert body_of(sent("refresh")) == {"error": "invalid_grant"}
     for cookies in (now, other):
         assert identified(caller, "GET", HTTP_COOKIE=cookies.header).principal is not None
+
+
+@pytest.mark.parametrize(("length", "dropped"), [(1500, False), (3000, True)])
+def test_a_cookie_that_browsers_drop_is_told(
+    caller: Caller, caplog: pytest.LogCaptureFixture, length: int, dropped: bool
+) -> None:
+    """Nothing else would tell why nobody stays logged in."""
+    assert caller.guard.issuer is not None
+    caller.guard.issuer.more_claims = lambda claims: {"groups": "g" * length}
+    caller.cookies()
+    assert ("__Host-access is too large" in caplog.text) is dropped
 
 
 def test_cookies_only_where_enabled() -> None:

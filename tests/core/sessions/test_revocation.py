@@ -365,6 +365,7 @@ def test_failing_open_is_for_revocations_alone(caplog: pytest.LogCaptureFixture)
         "postgresql+nothing://user:secret@host/db",
         "valkey://",
         "nothing",
+        "django://default",
         "valkey://[",
         "valkey://host:port/",
     ],

@@ -69,6 +69,36 @@ def test_the_command_purges_what_has_expired(stored: None) -> None:
     assert Session.objects.get().subject == "eve"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "status", "said", "living"),
+    [
+        (["list", "ada"], 0, "  web\n", 1),
+        (["list", "--json", "nobody"], 0, "", 1),
+        (["revoke", "--subject", "ada"], 0, "revoked\n", 0),
+        (["revoke", "--session", "none"], 1, "no such living session\n", 1),
+        (["revoke"], 2, "", 1),
+        (["purge", "--batch", "2"], 0, "0 purged\n", 1),
+    ],
+)
+def test_the_command_lists_revokes_and_purges(
+    stored: None,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    said: str,
+    living: int,
+) -> None:
+    """As `jwt-guard sessions`, with the guard of the settings; the connection stays open."""
+    sessions = get_guard().sessions
+    assert sessions is not None
+    run(sessions.start("ada", client=WEB))
+    with pytest.raises(SystemExit) as ended:
+        call_command("jwt_guard_sessions", *arguments)
+    assert ended.value.code == status
+    assert capsys.readouterr().out.endswith(said)
+    assert Session.objects.filter(ended_at=None).count() == living
+
+
 def test_the_admin_shows_and_changes_nothing(stored: None, rf: RequestFactory) -> None:
     """Nobody may add, change or delete; the salt is not shown; times can be read."""
     sessions = get_guard().sessions
