@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from jwt_guard.audit.threads import started
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Effect, Flow
 from jwt_guard.keys.keyset import KeySet
@@ -87,11 +88,13 @@ class Watched(Generic[T]):
         self._tell(value)
 
     def _look(self) -> None:
-        """Have a change read by a thread, since parsing a private key takes milliseconds."""
+        """Have a change read by a thread, since parsing a private key takes milliseconds.
+
+        Where none can be had, the next look tries again.
+        """
         self._next_look = self._clock() + EVERY
         if self._is_due() and not self._lock.locked():
-            name = "jwt-guard-keys"
-            threading.Thread(target=self.read_again, name=name, daemon=True).start()
+            started(self.read_again, "jwt-guard-keys")
 
     def _is_due(self) -> bool:
         return self._stamp() != self._seen or self._is_stale(self._value)
