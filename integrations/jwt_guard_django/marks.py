@@ -99,25 +99,35 @@ def _request_of(args: tuple[Any, ...]) -> HttpRequest:
 
 
 def marks_of(view: Any, method: str) -> list[Mark]:
-    """The marks of a view for a method, outermost first; `login_not_required` says public too."""
-    view_class = getattr(view, "view_class", None) or getattr(view, "cls", None)
+    """The marks of a view for a method, outermost first; `login_not_required` says public too.
+
+    Not so for views of REST framework, which says it of all of its own.
+    """
+    rest_class = getattr(view, "cls", None)
+    view_class = rest_class or getattr(view, "view_class", None)
     found = marks_on(view)
     if view_class is not None:
         found += marks_on(view_class) + _method_marks(view, view_class, method.lower())
-    if not getattr(view, "login_required", True):
+    if rest_class is None and not getattr(view, "login_required", True):
         found += _LOGIN_NOT_REQUIRED
     return found
 
 
 def _method_marks(view: Any, view_class: Any, method: str) -> list[Mark]:
-    """The marks of the method that answers; OPTIONS and HEAD follow GET."""
+    """The marks of the method that answers; where OPTIONS and HEAD are not its own, of GET."""
     if method not in view_class.http_method_names:
         return []
     names = getattr(view, "actions", None) or {}  # a view set of REST framework
-    found = marks_on(getattr(view_class, names.get(method, method), None))
-    if not found and method in {"head", "options"}:
-        found = marks_on(getattr(view_class, names.get("get", "get"), None))
-    return found
+    handler = getattr(view_class, names.get(method, method), None)
+    if method in {"head", "options"} and _is_of_framework(handler):
+        handler = getattr(view_class, names.get("get", "get"), None)
+    return marks_on(handler)
+
+
+def _is_of_framework(handler: Any) -> bool:
+    """Whether no application wrote this method."""
+    module = getattr(handler, "__module__", "django")
+    return module.partition(".")[0] in {"django", "rest_framework"}
 
 
 @public

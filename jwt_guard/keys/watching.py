@@ -94,7 +94,10 @@ class Watched(Generic[T]):
         self._tell(value)
 
     def _look(self) -> None:
-        """Have a change read by a thread, since parsing a private key takes milliseconds."""
+        """Have a change read by a thread, since parsing a private key takes milliseconds.
+
+        Where none can be had, the next look tries again.
+        """
         self._next_look = self._clock() + EVERY
         if self._is_due() and not self._lock.locked():
             started(self.read_again, "jwt-guard-keys")

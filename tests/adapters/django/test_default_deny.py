@@ -26,6 +26,12 @@ TOKEN_MISSING = Refusal(Reason.TOKEN_MISSING)
         ("PATCH", "/mixed", 405),
         ("GET", "/open/", 404),
         ("GET", "/files//x", 200),
+        ("GET", "/rest-plain", 200),
+        ("OPTIONS", "/rest-plain", 200),
+        ("GET", "/rest-plain-function", 200),
+        ("DELETE", "/rest-set", 200),
+        ("OPTIONS", "/own", 200),
+        ("HEAD", "/own", 200),
     ],
 )
 def test_asks_for_a_token(
@@ -41,7 +47,9 @@ def test_asks_for_a_token(
     assert send(method, path, bearer()).status_code == with_token
 
 
-@pytest.mark.parametrize("path", ["/public", "/welcome", "/open", "/files/app.js", "/base"])
+@pytest.mark.parametrize(
+    "path", ["/public", "/welcome", "/open", "/files/app.js", "/base", "/rest-open"]
+)
 @pytest.mark.parametrize("token", [None, "bad"])
 def test_public_routes_ask_nothing(send: Send, path: str, token: str | None) -> None:
     """A view or a path named public is served to everybody, whatever they send along."""

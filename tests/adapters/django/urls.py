@@ -141,6 +141,25 @@ def rest_function(request: Request) -> Response:
     return Response(current_principal(request).subject)  # type: ignore[union-attr]
 
 
+@api_view(["GET"])
+def rest_plain_function(request: Request) -> Response:
+    """Bears no mark."""
+    return Response("reached")
+
+
+class RestPlain(APIView):
+    """Bears no mark, and REST framework's own default permission lets everybody in."""
+
+    def get(self, request: Request) -> Response:
+        """Is part of it."""
+        return Response("reached")
+
+
+@public
+class RestOpen(RestPlain):
+    """Is open to all."""
+
+
 class RestMethod(APIView):
     """Has a required method."""
 
@@ -180,6 +199,13 @@ class RestSet(ViewSet):
         """Is open to all."""
         return Response(str(request.user))
 
+    def destroy(self, request: Request) -> Response:
+        """Bears no mark."""
+        return Response("reached")
+
+
+REST_ACTIONS: dict[str, Any] = {"get": "list", "post": "create", "delete": "destroy"}
+
 
 class RestAnybody(APIView):
     """Asks only REST framework."""
@@ -189,6 +215,21 @@ class RestAnybody(APIView):
     def get(self, request: Request) -> Response:
         """Is part of it."""
         return Response(str(request.user))
+
+
+class Own(View):
+    """Answers OPTIONS and HEAD by itself, beside a GET that is open to all."""
+
+    @public
+    def get(self, request: HttpRequest) -> HttpResponse:
+        """Is open to all."""
+        return said(request)
+
+    def options(self, request: HttpRequest) -> HttpResponse:
+        """Bears no mark."""
+        return said(request)
+
+    head = options
 
 
 class Mixed(View):
@@ -358,10 +399,14 @@ urlpatterns = [
     path("whole", Whole.as_view()),
     path("whole-async", WholeAsync.as_view()),
     path("rest-function", rest_function),
+    path("rest-plain-function", rest_plain_function),
+    path("rest-plain", RestPlain.as_view()),
+    path("rest-open", RestOpen.as_view()),
     path("rest-method", RestMethod.as_view()),
     path("rest-permission", RestPermission.as_view()),
-    path("rest-set", RestSet.as_view({"get": "list", "post": "create"})),
+    path("rest-set", RestSet.as_view(REST_ACTIONS)),
     path("rest-anybody", RestAnybody.as_view()),
+    path("own", Own.as_view()),
     path("mixed", Mixed.as_view()),
     path("base", Open.as_view()),
     path("derived", Closed.as_view()),

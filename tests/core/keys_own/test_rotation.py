@@ -9,6 +9,8 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -405,6 +407,26 @@ def test_many_looks_cost_one_reading(file: KeyFile) -> None:
         list(pool.map(lambda _: run(watched.refreshed()), range(10)))
     assert len(readings) == 2
     assert asyncio.run(_read_on_loop(watched, file)) == 3
+
+
+def test_a_process_without_threads_goes_on_with_what_it_has(
+    file: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The request that looks is answered, and a later look follows the file."""
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    watched = Watched(file.path, str, clock=partial(next, count(0.0, 10.0)))
+    before = watched.value()
+    _rotate(file)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        assert watched.value() == before
+    end = time.monotonic() + 5
+    while watched.value() == before and time.monotonic() < end:
+        time.sleep(0.02)
+    assert watched.value() != before
 
 
 async def _read_on_loop(watched: Watched[int], file: KeyFile) -> int:
