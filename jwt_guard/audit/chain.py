@@ -10,6 +10,7 @@ signed (Ed25519) in checkpoints, which stand in the log, and in the head, which 
 """
 
 import hashlib
+from binascii import hexlify
 from typing import NamedTuple
 
 import msgspec
@@ -26,6 +27,8 @@ _FINGERPRINT = b',"fingerprint":{"algorithm_id":3,"value":"'
 _END = b'"}}]}}\n'
 
 _TAIL = len(_FINGERPRINT) + 64 + len(_END)
+_BETWEEN = _PREVIOUS_END + _FINGERPRINT
+_LINKED = len(_PREVIOUS) + 64 + len(_BETWEEN) + 64 + len(_END)
 
 
 class Encoded(NamedTuple):
@@ -69,7 +72,7 @@ def link(chain_uid: bytes, last: Link, record: Encoded) -> tuple[bytes, Link]:
             _PREVIOUS_END,
         )
     )
-    fingerprint = hashlib.sha256(body).hexdigest().encode()
+    fingerprint = hexlify(hashlib.sha256(body).digest())
     return b"".join((body, _FINGERPRINT, fingerprint, _END)), Link(sequence, fingerprint)
 
 
@@ -84,18 +87,23 @@ def check_link(line: bytes, openings: tuple[bytes, ...], last: Link) -> Link:
     Raises:
         LinkProblem: it was changed, or does not belong here.
     """
-    body = line[:-_TAIL]
-    fingerprint = hashlib.sha256(body).hexdigest().encode()
-    if not (line.endswith(fingerprint + _END) and line.startswith(_FINGERPRINT, len(body))):
-        raise LinkProblem("the record was changed: its fingerprint does not fit")
+    fingerprint = hexlify(hashlib.sha256(line[:-_TAIL]).digest())
     sequence = last.sequence + 1
+    if line[-_LINKED:] == _PREVIOUS + last.fingerprint + _BETWEEN + fingerprint + _END:
+        for opening in openings:
+            if line.startswith(b"%b%d," % (opening, sequence)):
+                return Link(sequence, fingerprint)
+    raise LinkProblem(_problem(line, openings, last, fingerprint))
+
+
+def _problem(line: bytes, openings: tuple[bytes, ...], last: Link, fingerprint: bytes) -> str:
+    """What is wrong with a line that does not fit."""
+    body = line[:-_TAIL]
+    if line[len(body) :] != _FINGERPRINT + fingerprint + _END:
+        return "the record was changed: its fingerprint does not fit"
     if not body.endswith(_PREVIOUS + last.fingerprint + _PREVIOUS_END):
-        raise LinkProblem(_misplaced(body, openings, sequence))
-    number = b"%d," % sequence
-    for opening in openings:
-        if body.startswith(number, len(opening)) and body.startswith(opening):
-            return Link(sequence, fingerprint)
-    raise LinkProblem("the sequence number does not follow")
+        return _misplaced(body, openings, last.sequence + 1)
+    return "the sequence number does not follow"
 
 
 def sequence_of(line: bytes, openings: tuple[bytes, ...]) -> int | None:

@@ -21,7 +21,7 @@ _NOTICE = 5
 
 
 class _Numbered:
-    """Numbers records for a place that keeps no chain."""
+    """Numbers records for a place that keeps no chain, and sends them one by one."""
 
     durable = False
 
@@ -30,10 +30,17 @@ class _Numbered:
         self.format: Format = format
         self._sequence = 0
 
-    def _lines(self, records: Sequence[Encoded]) -> list[bytes]:
-        first = self._sequence + 1
-        self._sequence += len(records)
-        return [unlinked(record, first + place) for place, record in enumerate(records)]
+    def write(self, records: Sequence[Encoded]) -> None:
+        """See `Sink`: what was sent before something failed is not sent again."""
+        for sent, record in enumerate(records):
+            try:
+                self._send(unlinked(record, self._sequence + 1), record.time)
+            except Exception as error:
+                raise SinkFailed(f"{self.name}: {type(error).__name__}", written=sent) from error
+            self._sequence += 1
+
+    def _send(self, line: bytes, time: float) -> None:
+        raise NotImplementedError
 
     def close(self) -> None:
         """See `Sink`: nothing is open."""
@@ -51,10 +58,8 @@ class LoggingSink(_Numbered):
         super().__init__(f"logging:{logger}", format)
         self._logger = logging.getLogger(logger)
 
-    def write(self, records: Sequence[Encoded]) -> None:
-        """See `Sink`."""
-        for line in self._lines(records):
-            self._logger.info("%s", line.decode())
+    def _send(self, line: bytes, time: float) -> None:
+        self._logger.info("%s", line.decode())
 
 
 class CallableSink(_Numbered):
@@ -75,10 +80,8 @@ class CallableSink(_Numbered):
         super().__init__(name, format)
         self._function = function
 
-    def write(self, records: Sequence[Encoded]) -> None:
-        """See `Sink`."""
-        for line in self._lines(records):
-            self._function(msgspec.json.decode(line))
+    def _send(self, line: bytes, time: float) -> None:
+        self._function(msgspec.json.decode(line))
 
 
 class SyslogSink(_Numbered):
@@ -96,15 +99,12 @@ class SyslogSink(_Numbered):
         self._socket: socket.socket | None = None
         self._host = socket.gethostname() or "-"
 
-    def write(self, records: Sequence[Encoded]) -> None:
-        """See `Sink`."""
+    def _send(self, line: bytes, time: float) -> None:
         try:
-            connected = self._socket or self._connect()
-            for line, record in zip(self._lines(records), records, strict=True):
-                connected.sendall(self._message(line, record.time))
-        except OSError as error:
+            (self._socket or self._connect()).sendall(self._message(line, time))
+        except OSError:
             self.close()
-            raise SinkFailed(f"{self.name}: {error}") from error
+            raise
 
     def close(self) -> None:
         """See `Sink`."""

@@ -125,7 +125,6 @@ class Lane:
         while (batch := self._next()) and time.monotonic() < deadline:
             if not self._written(batch):
                 break
-            self._settle(len(batch))
         self._let_go()
 
     def _let_go(self) -> None:
@@ -164,18 +163,29 @@ class Lane:
         delay = _FIRST_DELAY
         while True:
             gap = self._gap
+            told = self._gap_record(gap)
             try:
-                self.sink.write([*self._gap_record(gap), *batch])
-            except SinkFailed as error:
-                self._failed(error)
+                self.sink.write([*told, *batch])
             except Exception as error:  # noqa: BLE001 - a sink's own exceptions end no thread
-                self._failed(error)
+                batch = self._left(batch, gap, error)
             else:
-                self._succeeded(gap)
+                self._told(gap)
+                self._succeeded()
+                self._settle(len(batch))
                 return True
             if self._wait(delay):
                 return False
             delay = min(2 * delay, _LONGEST_DELAY)
+
+    def _left(self, batch: list[Encoded], gap: int, error: Exception) -> list[Encoded]:
+        """What of a batch is still to be written after it failed."""
+        self._failed(error)
+        written = error.written if isinstance(error, SinkFailed) else 0
+        if written and gap:
+            self._told(gap)
+            written -= 1
+        self._settle(written)
+        return batch[written:]
 
     def _wait(self, delay: float) -> bool:
         """Wait before the next attempt. True when closing: then there is no next one."""
@@ -207,9 +217,12 @@ class Lane:
         if self.sink.durable:
             self._tell(self.sink.name, failing=failing)
 
-    def _succeeded(self, gap: int) -> None:
+    def _told(self, gap: int) -> None:
+        """The sink holds a record of so many that were dropped."""
         with self._changed:
             self._gap -= gap
+
+    def _succeeded(self) -> None:
         if self._failing:
             self._complained = float("-inf")
             self._mark(failing=False)

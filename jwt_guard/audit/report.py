@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,9 +15,10 @@ import msgspec
 from jwt_guard.audit.facts import AUTHENTICATED, DENIED, REFUSED, Fact
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.reading import BadRecord, fact_of
+from jwt_guard.audit.rows import RowTables
 from jwt_guard.audit.verifying import LONGEST_LINE
 
-__all__ = ["OUTCOMES", "Report", "report_of", "summed_up"]
+__all__ = ["OUTCOMES", "Lines", "Report", "file_lines", "report_of", "row_lines"]
 
 OUTCOMES = (AUTHENTICATED, REFUSED, DENIED)
 _LIVE = 1800.0
@@ -69,18 +71,22 @@ class Report:
         return sum(self.outcomes[outcome])
 
 
+Lines = Callable[[float], tuple[Iterable[bytes], bool]]
+"""The lines of a log from some time on, and perhaps some before, and whether all are there."""
+
+
 def report_of(
-    log: Path,
+    log: Lines,
     *,
     hours: float,
     intervals: int = 48,
     now: float | None = None,
     name: Callable[[str], str] = str,
 ) -> Report:
-    """Sum up the last hours of a log; at most the newest 128 MiB of it are read.
+    """Sum up the last hours of a log.
 
     Args:
-        log: the log's current part.
+        log: reads it.
         hours: how many.
         intervals: into how many they are divided; each begins at a round time, so that the last
             one is not over yet.
@@ -88,18 +94,17 @@ def report_of(
         name: as in `Report`.
 
     Raises:
-        OSError: the log cannot be read.
+        Exception: it cannot be read, as whatever reads it says.
     """
     width, now = hours * 3600 / intervals, time.time() if now is None else now
     until = math.ceil(now / width) * width
     outcomes = {outcome: [0] * intervals for outcome in OUTCOMES}
     report = Report(until - hours * 3600, until, now, outcomes, name=name)
-    lines, report.whole = _newest_lines(log, report.since)
-    return summed_up(report, lines)
+    lines, report.whole = log(report.since)
+    return _summed_up(report, lines)
 
 
-def summed_up(report: Report, lines: Iterable[bytes]) -> Report:
-    """Add the records among some lines to a report."""
+def _summed_up(report: Report, lines: Iterable[bytes]) -> Report:
     for line in lines:
         try:
             fact = fact_of(line)
@@ -150,8 +155,24 @@ def _follow_session(report: Report, fact: Fact) -> None:
         report.sessions[session] = (fact.time, report.name(fact.subject or "-"))
 
 
+def row_lines(tables: RowTables) -> Lines:
+    """Reads a log in a database, and lets go of it."""
+
+    def read(since: float) -> Iterable[bytes]:
+        try:
+            yield from (record.encode() for record in tables.records(since))
+        finally:
+            tables.close()
+
+    return lambda since: (read(since), True)
+
+
+def file_lines(log: Path) -> Lines:
+    """Reads a log in files, by its current part; at most the newest 128 MiB of it."""
+    return partial(_newest_lines, log)
+
+
 def _newest_lines(log: Path, since: float) -> tuple[Iterable[bytes], bool]:
-    """The lines of that time and some before it, and whether all of them are there."""
     parts = [part for part in LogFolder(log).parts() if part.stat().st_mtime >= since]
     starts = [_start_of(part, since - _LATE) for part in parts]
     sizes = [part.stat().st_size - start for part, start in zip(parts, starts, strict=True)]

@@ -61,8 +61,11 @@ class RowTables(Protocol):
         """
         ...
 
-    def records(self) -> Generator[str]:
-        """All records in order, read in pieces."""
+    def records(self, since: float | None = None) -> Generator[str]:
+        """All records in order, read in pieces; those from some time on, if one is given.
+
+        The time is looked for in its column, for which no chain vouches.
+        """
         ...
 
     def head(self) -> str | None:

@@ -12,7 +12,16 @@ Format = Literal["ocsf", "ecs"]
 
 
 class SinkFailed(Exception):
-    """Nothing of a batch could be written; it is worth trying again."""
+    """A batch could not be written; it is worth trying again.
+
+    Attributes:
+        written: how many of its records were all the same, the first ones, by a place that keeps
+            no chain and cannot take them back.
+    """
+
+    def __init__(self, message: str, *, written: int = 0) -> None:
+        super().__init__(message)
+        self.written = written
 
 
 class Encoder(Protocol):
@@ -42,10 +51,10 @@ class Sink(Protocol):
     durable: bool
 
     def write(self, records: Sequence[Encoded]) -> None:
-        """Write a batch, all or nothing.
+        """Write a batch; what is durable writes all of it or nothing.
 
         Raises:
-            SinkFailed: nothing was written.
+            SinkFailed: not all of it was written.
         """
         ...
 

@@ -76,7 +76,7 @@ class SqlTables:
             connection.execute(update(_HEAD).values(head=_HEAD.c.head))
             yield _Writer(connection)
 
-    def records(self) -> Generator[str]:
+    def records(self, since: float | None = None) -> Generator[str]:
         """See `RowTables`."""
         self._make()
         last = 0
@@ -84,6 +84,8 @@ class SqlTables:
             while True:
                 query = select(_RECORDS.c.sequence, _RECORDS.c.record)
                 query = query.where(_RECORDS.c.sequence > last).order_by(_RECORDS.c.sequence)
+                if since is not None:
+                    query = query.where(_RECORDS.c.time >= since)
                 rows = connection.execute(query.limit(_AT_ONCE)).all()
                 yield from (row.record for row in rows)
                 if len(rows) < _AT_ONCE:

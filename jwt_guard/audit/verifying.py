@@ -26,8 +26,10 @@ OPENINGS = (OCSF_OPENING, ECS_OPENING)
 
 LONGEST_LINE = 1 << 20
 _MOST_PROBLEMS = 1000
-# Only the log's own records hold one of these: in what strangers say, quotes are escaped.
+# Only the log's own records hold one of these, and near their beginning: in what strangers say,
+# quotes are escaped.
 _OWN = (b'"class_uid":1008,', b'"category":["host"],')
+_NEAR = 768
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,9 @@ class _Walk:
                 self._line = line_number
                 last = self._resumed(line, last, str(problem))
             else:
-                self._tail.clear() if self._tail else None
-            if _OWN[0] in line or _OWN[1] in line:
+                if self._tail:
+                    self._tail.clear()
+            if line.find(_OWN[0], 0, _NEAR) >= 0 or line.find(_OWN[1], 0, _NEAR) >= 0:
                 self._line = line_number
                 self._own(line, last)
             if not self._met and last == self._expect:

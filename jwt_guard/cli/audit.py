@@ -22,8 +22,10 @@ from jwt_guard.audit.file import FileSink
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.privacy import SubjectKeys, SubjectKeysUnavailable
 from jwt_guard.audit.reading import Entry, Query, entries, newest, parsed
+from jwt_guard.audit.report import Lines, file_lines, row_lines
 from jwt_guard.audit.rows import RowSink, verify_rows
 from jwt_guard.audit.seal import Seals, UnusableSealKey
+from jwt_guard.audit.settings import scheme_of, split_format
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.text import printable
 from jwt_guard.audit.verifying import Place, Report, verify_file_log
@@ -46,18 +48,36 @@ def audit() -> None:
 class _Log:
     """The log that a command is about, and what belongs to it: in files, or in a database."""
 
-    def __init__(self, config: Config, log: Path | None) -> None:
+    def __init__(self, config: Config, log: str | None) -> None:
         self.config = config
         self.builder = Builder(config.audit, base=config.base, service=config.realm)
-        files = self.builder.logs() if log is None else [log]
-        self._file = files[0] if files else None
-        databases = [] if files else self.builder.databases()
-        if not files and not databases:
-            raise _wrong("the configuration names no file or database in `[audit]`")
-        self._database = databases[0] if databases else None
+        self._file: Path | None = None
+        self._database: RowSink | None = None
+        found = self._named(log) if log is not None else self._first()
+        if isinstance(found, Path):
+            self._file = found
+        else:
+            self._database = found
+            click.get_current_context().call_on_close(found.close)
         self.keys = cache(self._opened_keys)
-        if self._database is not None:
-            click.get_current_context().call_on_close(self._database.close)
+
+    def _named(self, log: str) -> Path | RowSink:
+        """What `--log` names: a file, or a database as the configuration writes it."""
+        if scheme_of(split_format(log)[1]) == "file":
+            return Path(log)
+        found = self.builder.sink(log) if log in (self.config.audit.sink or ()) else None
+        if isinstance(found, RowSink):
+            return found
+        raise _wrong(f"{log.partition(':')[0]}: is no database of `[audit]` in the configuration")
+
+    def _first(self) -> Path | RowSink:
+        files = self.builder.logs()
+        if files:
+            return files[0]
+        databases = self.builder.databases()
+        if databases:
+            return databases[0]
+        raise _wrong("the configuration names no file or database in `[audit]`")
 
     @property
     def path(self) -> Path:
@@ -65,6 +85,13 @@ class _Log:
         if self._file is None:
             raise _wrong("this is for logs in files")
         return self._file
+
+    @property
+    def lines(self) -> Lines:
+        """What reads its newest part."""
+        if self._database is not None:
+            return row_lines(self._database.tables)
+        return file_lines(self.path)
 
     @property
     def public_keys(self) -> Path:
@@ -138,7 +165,7 @@ def _bad(message: str) -> click.exceptions.Exit:
 def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command the log that the configuration, or `--log`, names."""
 
-    def command(config: Path, log: Path | None, **rest: Any) -> Any:
+    def command(config: Path, log: str | None, **rest: Any) -> Any:
         try:
             return function(_log(config, log), **rest)
         except ConfigurationError as error:
@@ -148,13 +175,13 @@ def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
 
     which = click.option(
         "--log",
-        type=click.Path(path_type=Path, dir_okay=False),
-        help="The log's current file, where the configuration names several.",
+        help="The log's current file, or a database as the configuration writes it, where that"
+        " names several.",
     )
     return config_option(which(update_wrapper(command, function)))
 
 
-def _log(config: Path, log: Path | None) -> _Log:
+def _log(config: Path, log: str | None) -> _Log:
     return _Log(Config.load(config), log)
 
 
@@ -486,7 +513,7 @@ def serve(log: _Log, host: str, port: int, role_: str) -> None:
     from jwt_guard.requirements import role
 
     with Guard(log.config) as guard:
-        app = Dashboard(guard, log.path, role(role_), {host, "localhost", "127.0.0.1"})
+        app = Dashboard(guard, log.lines, role(role_), {host, "localhost", "127.0.0.1"})
         with Server.at(host, port, app) as server:
             say(f"http://{host}:{server.server_port}/ until Ctrl-C")
             try:

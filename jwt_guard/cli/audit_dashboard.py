@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import re
 import secrets
 import threading
@@ -11,7 +12,6 @@ from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
-from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qs
@@ -19,7 +19,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from jwt_guard.audit.charts import Series, Tick, bar_list, stacked_columns
 from jwt_guard.audit.facts import Fact
-from jwt_guard.audit.report import Report, report_of
+from jwt_guard.audit.report import Lines, Report, report_of
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import run
 from jwt_guard.guard import Guard
@@ -27,6 +27,8 @@ from jwt_guard.http import RequestView, WsgiView
 from jwt_guard.requirements import Requirement
 
 __all__ = ["Dashboard", "Server"]
+
+_log = logging.getLogger("jwt_guard.audit")
 
 COOKIE = "jwt_guard_audit"
 _LONGEST_TOKEN = 3800
@@ -133,13 +135,13 @@ class Dashboard:
 
     Args:
         guard: says who calls and what they may.
-        log: the log's current part.
+        log: reads the log.
         requirement: what is asked of whoever looks at it.
         hosts: the host names under which it answers, so that no foreign name leads here.
     """
 
     def __init__(
-        self, guard: Guard, log: Path, requirement: Requirement, hosts: Iterable[str]
+        self, guard: Guard, log: Lines, requirement: Requirement, hosts: Iterable[str]
     ) -> None:
         self._guard = guard
         self._log = log
@@ -184,8 +186,10 @@ class Dashboard:
         span = asked if asked in _RANGES else "24h"
         try:
             report = self._report(span)
-        except OSError as error:
-            return 503, [], _page("No log", f"<p>The log cannot be read: {escape(str(error))}</p>")
+        except Exception as error:  # noqa: BLE001 - whatever a database's driver raises
+            _log.error("the log cannot be read: %s", type(error).__name__)
+            told = _page("No log", "<p>The log cannot be read now.</p>")
+            return 503, [("Retry-After", "5")], told
         return 200, [], _page("Audit", _overview(report, span), refresh=True)
 
     def _login(self, environ: Environ) -> Answer:

@@ -16,16 +16,16 @@ from tests.core.audit.simulation import Score, Simulation, scored
 
 
 def judged(simulation: Simulation, *, subjects: int = 20_000) -> tuple[Score, float]:
-    """The score, and the seconds that the rules themselves took."""
+    """The score, and the processor seconds that the rules themselves took."""
     suite = DetectorSuite(
         all_detectors(subjects=subjects, locate=simulation.locate), subjects=subjects
     )
     alerts: list[Alert] = []
     events, spent = 0, 0.0
     for fact in simulation.events():
-        began = time.perf_counter()
+        began = time.thread_time()
         alerts += suite.judge(fact)
-        spent += time.perf_counter() - began
+        spent += time.thread_time() - began
         events += 1
     score = scored(simulation, alerts)
     score.events = events

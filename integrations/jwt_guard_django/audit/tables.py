@@ -37,11 +37,13 @@ class DjangoTables:
                 heads.filter(id=1).update(head=F("head"))
             yield _Writer(self._using)
 
-    def records(self) -> Generator[str]:
+    def records(self, since: float | None = None) -> Generator[str]:
         """See `RowTables`."""
         from jwt_guard_django.audit.models import Record
 
         records = Record.objects.using(self._using).order_by("sequence")
+        if since is not None:
+            records = records.filter(time__gte=since)
         yield from records.values_list("record", flat=True).iterator(chunk_size=5000)
 
     def head(self) -> str | None:

@@ -2,7 +2,8 @@
 
 from array import array
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
+from hashlib import blake2b
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -12,8 +13,9 @@ from jwt_guard.audit.observer import Detail
 
 __all__ = ["Alert", "Bounded", "Detector", "Known", "SlidingCount"]
 
-K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+
+_LONGEST_KEY = 80
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,8 +82,10 @@ class Detector(Protocol):
         ...
 
 
-class Bounded(Generic[K, V]):
+class Bounded(Generic[V]):
     """A memory of at most `most` entries; the one that was longest unused goes first.
+
+    Strangers choose how long names are: long ones are remembered by a digest.
 
     Args:
         most: how many.
@@ -93,12 +97,14 @@ class Bounded(Generic[K, V]):
     def __init__(self, most: int, make: Callable[[], V]) -> None:
         self._most = most
         self._make = make
-        self._entries: OrderedDict[K, V] = OrderedDict()
+        self._entries: OrderedDict[str, V] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __getitem__(self, key: K) -> V:
+    def __getitem__(self, key: str) -> V:
+        if len(key) > _LONGEST_KEY:
+            key = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
         entry = self._entries.get(key)
         if entry is not None:
             self._entries.move_to_end(key)

@@ -18,8 +18,8 @@ class _Habit:
     def __init__(self) -> None:
         self.first = 0.0
         self.events = 0
-        self.networks: dict[str, list[float]] = {}
-        self.devices: dict[str, list[float]] = {}
+        self.networks: dict[int, list[float]] = {}
+        self.devices: dict[int, list[float]] = {}
 
 
 class Habits:
@@ -32,8 +32,8 @@ class Habits:
     """
 
     def __init__(self, subjects: int) -> None:
-        self._habits: Bounded[str, _Habit] = Bounded(subjects, _Habit)
-        self._users: Bounded[str, set[int]] = Bounded(subjects, set)
+        self._habits: Bounded[_Habit] = Bounded(subjects, _Habit)
+        self._users: Bounded[set[int]] = Bounded(subjects, set)
 
     def __len__(self) -> int:
         return len(self._habits)
@@ -67,16 +67,17 @@ class Habits:
         return len(users) >= _SHARED
 
 
-def _seen(places: dict[str, list[float]], place: str, now: float) -> tuple[float | None, int]:
+def _seen(places: dict[int, list[float]], name: str, now: float) -> tuple[float | None, int]:
     """Since when and how often a place was seen before; then sees it.
 
     When there are too many, the newest goes: a row of new ones pushes out itself alone.
     """
+    place = hash(name)
     known = places.get(place)
     if known is not None:
         known[1] += 1
         return now - known[0], int(known[1]) - 1
     if len(places) >= _MOST_PLACES:
-        del places[max(places, key=lambda name: places[name][0])]
+        del places[max(places, key=lambda each: places[each][0])]
     places[place] = [now, 1]
     return None, 0

@@ -66,7 +66,7 @@ class RefusalBurst:
         self._key = key
         self._threshold = threshold
         self._window = window
-        self._counts: Bounded[str, SlidingCount] = Bounded(most, lambda: SlidingCount(threshold))
+        self._counts: Bounded[SlidingCount] = Bounded(most, lambda: SlidingCount(threshold))
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -140,7 +140,7 @@ class RoleProbing:
     def __init__(self, subjects: int, *, paths: int = 8, window: float = 600.0) -> None:
         self._paths = paths
         self._window = window
-        self._denied: Bounded[str, dict[int, float]] = Bounded(subjects, dict)
+        self._denied: Bounded[dict[int, float]] = Bounded(subjects, dict)
 
     def __len__(self) -> int:
         return len(self._denied)
@@ -182,7 +182,7 @@ class ExpiredHammering:
     def __init__(self, tokens: int, *, threshold: int = 30, window: float = 300.0) -> None:
         self._threshold = threshold
         self._window = window
-        self._counts: Bounded[str, SlidingCount] = Bounded(tokens, lambda: SlidingCount(threshold))
+        self._counts: Bounded[SlidingCount] = Bounded(tokens, lambda: SlidingCount(threshold))
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -230,7 +230,7 @@ class LoginStuffing:
         self._names = names
         self._failures = failures
         self._window = window
-        self._logins: Bounded[str, _Logins] = Bounded(networks, _Logins)
+        self._logins: Bounded[_Logins] = Bounded(networks, _Logins)
 
     def __len__(self) -> int:
         return len(self._logins)
@@ -289,7 +289,7 @@ class UnusualRate:
         self._floor = floor
         self._times = times
         self._window = window
-        self._rates: Bounded[str, _Rate] = Bounded(subjects, _Rate)
+        self._rates: Bounded[_Rate] = Bounded(subjects, _Rate)
 
     def __len__(self) -> int:
         return len(self._rates)

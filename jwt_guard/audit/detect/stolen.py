@@ -76,7 +76,7 @@ class TokenTwoNetworks:
     def __init__(self, tokens: int, *, changes: int = 4, window: float = 600.0) -> None:
         self._changes = changes
         self._window = window
-        self._seen: Bounded[str, list[tuple[str, float, bool]]] = Bounded(tokens, list)
+        self._seen: Bounded[list[tuple[str, float, bool]]] = Bounded(tokens, list)
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -122,7 +122,7 @@ class TokenTwoDevices:
     sees = frozenset({AUTHENTICATED})
 
     def __init__(self, tokens: int) -> None:
-        self._first: Bounded[str, list[str]] = Bounded(tokens, list)
+        self._first: Bounded[list[int]] = Bounded(tokens, list)
 
     def __len__(self) -> int:
         return len(self._first)
@@ -132,7 +132,7 @@ class TokenTwoDevices:
         key = _token_key(fact)
         if key is None or not fact.agent:
             return None
-        device, first = device_of(fact.agent), self._first[key]
+        device, first = hash(device_of(fact.agent)), self._first[key]
         familiar = known.device_age is not None and known.device_age >= _HOUR
         if familiar and not first and known.device_events >= 10:
             first.append(device)
@@ -192,7 +192,7 @@ class ImpossibleTravel:
         self._locate = locate
         self._kmh = kmh
         self._km = km
-        self._places: Bounded[str, _Places] = Bounded(subjects, _Places)
+        self._places: Bounded[_Places] = Bounded(subjects, _Places)
 
     def __len__(self) -> int:
         return len(self._places)
@@ -250,7 +250,7 @@ class NewDevice:
     def __init__(self, subjects: int, locate: Locator | None, *, km: float = 500.0) -> None:
         self._locate = locate
         self._km = km
-        self._places: Bounded[str, _Places] = Bounded(subjects, _Places)
+        self._places: Bounded[_Places] = Bounded(subjects, _Places)
 
     def __len__(self) -> int:
         return len(self._places)

@@ -109,7 +109,7 @@ class DetectorSuite:
         self.alerts: dict[str, int] = dict.fromkeys((each.rule for each in detectors), 0)
         self._habits = Habits(subjects)
         self._quiet = quiet
-        self._told: Bounded[tuple[str, str], list[float]] = Bounded(subjects, list)
+        self._told: Bounded[list[float]] = Bounded(subjects, list)
         self._by_event: defaultdict[str, list[Detector]] = defaultdict(list)
         for detector in detectors:
             for name in detector.sees:
@@ -133,7 +133,7 @@ class DetectorSuite:
         return alerts
 
     def _is_news(self, alert: Alert) -> bool:
-        told = self._told[alert.rule, alert.key]
+        told = self._told[f"{alert.rule}|{alert.key}"]
         if told and alert.fact.time - told[0] < self._quiet:
             return False
         told[:] = [alert.fact.time]

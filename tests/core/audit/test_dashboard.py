@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx2
@@ -19,7 +20,7 @@ from jwt_guard.audit.charts import Series, Tick, bar_list, stacked_columns
 from jwt_guard.audit.facts import Fact
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.observer import Detail
-from jwt_guard.audit.report import report_of
+from jwt_guard.audit.report import file_lines, report_of
 from jwt_guard.cli.audit_dashboard import Dashboard, Server
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.requirements import role
@@ -92,7 +93,14 @@ def url(guard: Guard) -> Iterator[str]:
     """Where the dashboard is served, as `jwt-guard audit serve` serves it."""
     assert guard.trail is not None
     log = Path(guard.trail.sinks[0].name)
-    app = Dashboard(guard, log, role("auditor"), {"127.0.0.1", "localhost"})
+    app = Dashboard(guard, file_lines(log), role("auditor"), {"127.0.0.1", "localhost"})
+    with serving(app) as url:
+        yield url
+
+
+@contextmanager
+def serving(app: Dashboard) -> Iterator[str]:
+    """A server at some port."""
     with Server.at("127.0.0.1", 0, app) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
@@ -279,7 +287,7 @@ def test_a_report_counts_what_the_log_holds(tmp_path: Path) -> None:
     )
     with log.open("ab") as file:
         file.write(b"nonsense\n")
-    report = report_of(log, hours=1, intervals=2, now=now)
+    report = report_of(file_lines(log), hours=1, intervals=2, now=now)
     assert report.outcomes["authenticated"] == [1, 6]
     assert report.reasons == {"token_expired": 1}
     assert report.subjects == {"ada": 7}
@@ -296,15 +304,30 @@ def test_a_report_reads_no_more_of_a_log_than_it_needs(tmp_path: Path) -> None:
     sink.write(some(2000, start=now - 9000))
     sink.write(some(3000, start=now - 3600))
     sink.close()
-    report = report_of(log, hours=1, now=now)
+    report = report_of(file_lines(log), hours=1, now=now)
     assert report.total("authenticated") == 3000
     assert report.bad_lines == 0
-    assert report_of(log, hours=3, now=now).bad_lines == 50_000
+    assert report_of(file_lines(log), hours=3, now=now).bad_lines == 50_000
+
+
+def test_a_log_that_cannot_be_read_is_503(guard: Guard) -> None:
+    """Whatever the database says of it stays in the server's own log."""
+
+    def dead(since: float) -> tuple[list[bytes], bool]:
+        raise RuntimeError("password=hunter2")
+
+    app = Dashboard(guard, dead, role("auditor"), {"127.0.0.1"})
+    with serving(app) as url:
+        headers = {"authorization": f"Bearer {token_of(guard, 'auditor')}"}
+        answer = httpx2.get(url, headers=headers)
+    assert answer.status_code == 503
+    assert "hunter2" not in answer.text
 
 
 def test_intervals_begin_at_round_times(tmp_path: Path) -> None:
     """So that a column means the same at every look; the last one is not over yet."""
-    report = report_of(tmp_path / "audit.jsonl", hours=24, intervals=48, now=1_790_000_123.0)
+    log = file_lines(tmp_path / "audit.jsonl")
+    report = report_of(log, hours=24, intervals=48, now=1_790_000_123.0)
     assert report.until % 1800 == 0
     assert report.until - 1800 < report.now < report.until
     assert report.until - report.since == 86_400
@@ -313,7 +336,7 @@ def test_intervals_begin_at_round_times(tmp_path: Path) -> None:
 def test_a_report_of_no_log_is_empty(tmp_path: Path) -> None:
     """Before the first event."""
     assert LogFolder(tmp_path / "audit.jsonl").parts() == []
-    assert report_of(tmp_path / "audit.jsonl", hours=1).total("refused") == 0
+    assert report_of(file_lines(tmp_path / "audit.jsonl"), hours=1).total("refused") == 0
 
 
 def test_charts_escape_what_they_name() -> None:

@@ -263,6 +263,36 @@ def test_memory_is_bounded() -> None:
         assert len(detector) <= 50
 
 
+def worst(number: int) -> Iterator[Fact]:
+    """Subjects with the longest names there are, each in many networks with many devices."""
+    long = chr(0x1F600) * 500
+    for n in range(number):
+        name, at = f"{long}{n:012d}", float(n)
+        said = Presented(f"credential-{n}", name, name)
+        for turn in range(32):
+            address = f"{turn + 10}.{n & 15}.0.1"
+            places = {"address": address, "agent": f"{turn}{long}"}
+            common = {"subject": name, "session": name, "token": name, **places}
+            yield fact("authenticated", at=at, **common)
+            yield fact("denied", at=at, **common | {"path": f"/{turn}"})
+            yield fact("login_failed", at=at, **common)
+            yield forged(at, presented=said, **places)
+            yield forged(at, presented=said, reason="token_expired", **places)
+
+
+def test_names_and_places_without_end_take_no_more_than_promised() -> None:
+    """At most 14 KB a subject over all rules, as the documentation says."""
+    suite = DetectorSuite(all_detectors(subjects=100, locate=lambda _: (1.0, 2.0)), subjects=100)
+    for each in worst(200):
+        suite.judge(each)
+    tracemalloc.start()
+    for each in worst(200):
+        suite.judge(each)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 100 * 14_000
+
+
 @pytest.mark.timeout(300)
 def test_the_simulated_week() -> None:
     """A small one: every kind of misuse is found, and honest people are left in peace.

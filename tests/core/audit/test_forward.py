@@ -2,16 +2,23 @@
 
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from jwt_guard.audit.facts import Fact
 from jwt_guard.audit.forward import CallableSink, SyslogSink
+from jwt_guard.audit.observer import EventName, Occurrence
+from jwt_guard.audit.ocsf import OcsfEncoder
+from jwt_guard.audit.privacy import PlainNames
+from jwt_guard.audit.shown import Shower, Showing
 from jwt_guard.audit.sinks import SinkFailed
+from jwt_guard.audit.trail import AuditTrail
 from tests.core.audit.conftest import encoded, some
 
 RFC_5424 = re.compile(
@@ -91,3 +98,30 @@ def test_a_function_gets_each_record() -> None:
     received: list[dict[str, object]] = []
     CallableSink(received.append).write(some(3))
     assert [record["user"] for record in received] == [{"uid": f"user-{n}"} for n in range(3)]
+
+
+def test_what_was_sent_is_not_sent_again() -> None:
+    """A function that fails half-way through a batch gets every record once, and in order."""
+    received: list[str] = []
+    moods = iter([True, True, False, True, False, False])
+
+    def moody(record: dict[str, Any]) -> None:
+        if not next(moods, True):
+            raise RuntimeError("not now")
+        received.append(record["user"]["uid"])
+
+    trail = AuditTrail(
+        [CallableSink(moody)],
+        encoders={"ocsf": OcsfEncoder(service="api", version="1")},
+        shower=Shower(PlainNames(), Showing()),
+    )
+    for number in range(6):
+        trail.happened(Occurrence(name=EventName.LOGIN, subject=f"user-{number}"))
+    assert trail.flush()
+    deadline = time.monotonic() + 5
+    while len(received) < 6 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    trail.close()
+    assert received == [f"user-{number}" for number in range(6)]
+    (lane,) = trail.lanes
+    assert (lane.written, lane.failures, lane.backlog) == (6, 3, 0)

@@ -1,6 +1,7 @@
 """The log in a database: chained, sealed, verifiable, shared."""
 
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from sqlalchemy import create_engine, text
 
 from jwt_guard import Guard
 from jwt_guard.audit.ocsf import OcsfEncoder
+from jwt_guard.audit.report import report_of, row_lines
 from jwt_guard.audit.rows import RowSink, verify_rows
 from jwt_guard.audit.seal import SealKey, new_jwk
 from jwt_guard.audit.sinks import SinkFailed
@@ -168,3 +170,29 @@ def test_guard_and_command_work_with_a_database(tmp_path: Path) -> None:
     assert audit("forget", "ada").exit_code == 0
     assert audit("verify").exit_code == 0
     assert audit("purge", "--before", "1d").exit_code == 2
+
+
+def test_commands_and_reports_read_a_database_beside_a_file(tmp_path: Path) -> None:
+    """`--log` names it as the configuration does, and no other."""
+    (tmp_path / "keys.json").write_bytes(msgspec.json.encode({"keys": [generate_key("ES256")]}))
+    config = tmp_path / "jwt_guard.toml"
+    config.write_text(
+        'audience = "https://api.example.test"\n[tokens]\nissuer = "https://app.example.test"\n'
+        'signing_keys = "keys.json"\n[audit]\nsink = ["audit.jsonl", "sqlite:///audit.db"]\n'
+    )
+    with Guard.from_config(config) as guard:
+        assert guard.issuer is not None
+        for _ in range(3):
+            run(guard.identify(view(guard.issuer.issue("ada", client_id="web"))))
+
+    def audit(command: str, log: str) -> Result:
+        return CliRunner().invoke(main, ["audit", command, "--config", str(config), "--log", log])
+
+    assert audit("verify", "sqlite:///audit.db").exit_code == 0
+    assert len(audit("tail", "sqlite:///audit.db").output.splitlines()) == 3
+    other = audit("verify", "postgresql://u:hunter2@host/db")
+    assert other.exit_code == 2
+    assert "hunter2" not in other.output
+    lines = row_lines(SqlTables("sqlite:///audit.db", tmp_path))
+    assert report_of(lines, hours=1).total("authenticated") == 3
+    assert report_of(lines, hours=1, now=time.time() + 7200).total("authenticated") == 0
