@@ -338,8 +338,10 @@ def _timed(context: Context, kids: tuple[str, ...]) -> Play:
         quick = yield from ask(context.attempt(calm, "harmless", check=None))
         again = yield from ask(replace(probe, label="again", check=None))
         delay = min(first.answer.elapsed, again.answer.elapsed) - quick.answer.elapsed
-        ruling = hole(f"answered {delay:.1f} s later, twice") if delay > DELAY * 0.8 else safe("")
-        yield Rule(about=f"kid {kid!r}", ruling=ruling, exchange=again)
+        if delay > DELAY * 0.8:
+            ruling = hole(f"answered {delay:.1f} s later, twice")
+            yield Rule(about=f"kid {kid!r}", ruling=ruling, exchange=again)
+            return
 
 
 def _log_injection(context: Context) -> Iterator[Probe]:

@@ -375,7 +375,7 @@ def _parsed(text: str) -> forge.Token:
 
 def _explain_expiry(good: Answer, text: str) -> None:
     ago = expired(_parsed(text).payload)
-    if ago is not None and not 200 <= good.status < 300:
+    if ago is not None and good.status in UNWELCOME:
         raise Untestable(f"the given token expired {ago:.0f} s ago: give a fresh one")
 
 

@@ -169,7 +169,8 @@ _request_options = _all(
         "--token-header",
         default="Authorization",
         show_default=True,
-        help="The header that carries the token.",
+        help="The header that carries the token. Found out where neither this is named nor the "
+        "next two.",
     ),
     click.option("--scheme", default="Bearer", show_default=True, help="The scheme before it."),
     click.option("--cookie", help="The cookie that carries the token, instead of a header."),

@@ -1,16 +1,15 @@
 """The pytest plugin: tokens for one's tests, and attacks on one's application.
 
-    pytest_plugins = ["jwt_guard.testing.plugin"]  # in conftest.py
-
-Fixtures: `jwt_guard_tokens`, a `TokenFactory` for the whole session, and `jwt_guard_attacks`, which
-makes one test of each attack (see `jwt_guard.attacks.pytest_plugin`).
+pytest finds it by itself (the entry point `pytest11`). Fixtures: `jwt_guard_tokens`, a
+`TokenFactory` for the whole session, and `jwt_guard_attacks`, which makes one test of each attack
+(see `jwt_guard.testing.attack_tests`).
 """
 
 from typing import TYPE_CHECKING
 
 import pytest
 
-from jwt_guard.attacks.pytest_plugin import (
+from jwt_guard.testing.attack_tests import (
     _jwt_guard_attack_grounds,  # pyright: ignore[reportPrivateUsage]
     jwt_guard_attacks,
     pytest_configure,

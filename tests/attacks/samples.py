@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
+from typing import ClassVar
 
 import httpx2
 import pytest
@@ -30,27 +31,11 @@ from jwt_guard.attacks.material import attacker_jwks
 from jwt_guard.keys.signing import generate_key
 from sample_apps.servers import running_apps
 from sample_apps.shared import AUDIENCE, ISSUER
-from tests.support.servers import (
-    postgresql_server,
-    postgresql_url,
-    valkey_server,
-    valkey_url,
-)
 
-__all__ = [
-    "EVERY_SETTING",
-    "nothing_is_found",
-    "plan_of",
-    "postgresql_server",
-    "postgresql_url",
-    "setting",
-    "valkey_server",
-    "valkey_url",
-]
+__all__ = ["SampleAttacks", "plan_of", "setting"]
 
 # What each kind of store is given to sign with, so that every algorithm is attacked too.
 ALGORITHMS = {"memory": "ES256", "sqlite": "RS256", "postgresql": "PS256", "valkey": "EdDSA"}
-EVERY_SETTING = tuple(product(ALGORITHMS, (10_000, 0)))
 OTHER_ISSUER = "https://second-issuer.test"
 POST = "POST"
 
@@ -170,25 +155,33 @@ def _store(kind: str, request: pytest.FixtureRequest, folder: Path) -> str:
     return url
 
 
-def nothing_is_found(
-    name: str, kind: str, cache: int, request: pytest.FixtureRequest, folder: Path
-) -> None:
-    """Assert that the whole catalogue is tried, with all that its owner can lend, and holds."""
-    store, algorithm = _store(kind, request, folder), ALGORITHMS[kind]
-    given = setting(folder, cache=cache, store=store, algorithm=algorithm)
-    with running_apps(given.config, [name]) as (app,):
-        plan = plan_of(app.url, given)
-        if name in STREAMING:
-            plan = _with_streams(plan, revoking=(kind, cache) == REVOKING)
-        report = _attacked(app.url, plan)
-    above = {r.attack.id: r.reason for r in report.findings if r.severity > Severity.INFO}
-    assert not above, above
-    assert report.trouble is None, report.trouble
-    unclear = _named(report, Verdict.INCONCLUSIVE)
-    assert not unclear, unclear
-    expected = NOT_TRIED | SENDER_CONSTRAINED | OTHER_ALGORITHMS[algorithm[:2]]
-    unexpected = _named(report, Verdict.SKIPPED).keys() ^ expected
-    assert unexpected == (frozenset() if name in STREAMING else NO_STREAMS), unexpected
+class SampleAttacks:
+    """The tests of one application; subclasses name it, each in a file of its own."""
+
+    name: ClassVar[str]
+
+    @pytest.mark.timeout(400)
+    @pytest.mark.parametrize(("kind", "cache"), tuple(product(ALGORITHMS, (10_000, 0))))
+    def test_nothing_is_found(
+        self, kind: str, cache: int, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> None:
+        """The whole catalogue, with all that its owner can lend, and nothing left unclear."""
+        algorithm = ALGORITHMS[kind]
+        store = _store(kind, request, tmp_path)
+        given = setting(tmp_path, cache=cache, store=store, algorithm=algorithm)
+        with running_apps(given.config, [self.name]) as (app,):
+            plan = plan_of(app.url, given)
+            if self.name in STREAMING:
+                plan = _with_streams(plan, revoking=(kind, cache) == REVOKING)
+            report = _attacked(app.url, plan)
+        above = {r.attack.id: r.reason for r in report.findings if r.severity > Severity.INFO}
+        assert not above, above
+        assert report.trouble is None, report.trouble
+        unclear = _named(report, Verdict.INCONCLUSIVE)
+        assert not unclear, unclear
+        expected = NOT_TRIED | SENDER_CONSTRAINED | OTHER_ALGORITHMS[algorithm[:2]]
+        unexpected = _named(report, Verdict.SKIPPED).keys() ^ expected
+        assert unexpected == (frozenset() if self.name in STREAMING else NO_STREAMS), unexpected
 
 
 def _named(report: Report, verdict: Verdict) -> dict[str, str]:

@@ -94,6 +94,13 @@ def test_an_expired_token_is_named() -> None:
     _untested(report, "expired")
 
 
+def test_an_old_token_hides_no_other_trouble() -> None:
+    """An unreachable target is unreachable for every token."""
+    plan = Plan(token=SoundServer().issue(exp=1), request=route("/me"))
+    with NetworkTarget("http://127.0.0.1:9/me") as target:
+        _untested(Runner(target, plan).run(CATALOGUE), "not reachable")
+
+
 def test_text_that_is_no_token_is_named() -> None:
     """The token that the user gave is none."""
     _untested(_report(SoundServer(), token="opaque"), "no signed JSON Web Token")

@@ -26,6 +26,7 @@ from tests.attacks.vulnerable.key_source import CommonSecret
 from tests.attacks.vulnerable.login import LoginServer
 from tests.attacks.vulnerable.setting import LOGIN, plan_for
 from tests.attacks.vulnerable.signature import NoneAccepted
+from tests.attacks.vulnerable.transport import SessionCookieIsEnough
 
 Run = Callable[..., Result]
 # Tests that run in the background inherit that Control-C is ignored.
@@ -73,6 +74,24 @@ def test_a_safe_target_gives_exit_status_0(tmp_path: Path) -> None:
     assert [r["id"] for r in report["results"] if r["verdict"] == "vulnerable"] == []
     assert report["counts"]["safe"] > 100
     assert result.exit_code == 0
+
+
+def test_a_browsers_login_and_a_log_are_looked_at(tmp_path: Path) -> None:
+    """Cookies that are no tokens are judged by a login of their own, logs by what they hold."""
+    server, login, log = SessionCookieIsEnough(), tmp_path / "login.json", tmp_path / "api.log"
+    login.write_text(LOGIN)
+    log.touch()
+    options = ["--cookie-login", "/browser/login", "--cookie-login-body", str(login)]
+    options += ["--csrf-cookie", "__Host-csrf", "--unsafe-route", "/me", "--log", str(log)]
+    options += ["--redirect-route", "/out?to={url}", "--only", "H5", "--only", "H6"]
+    options += ["--only", "H10", "--only", "D3", "--json"]
+    with serving(server) as url:
+        result = _attack(f"{url}/me", "--token", server.issue(), *options)
+    report = json.loads(result.stdout)
+    verdicts = {r["id"]: r["verdict"] for r in report["results"]}
+    assert verdicts == {"D3": "safe", "H5": "safe", "H6": "vulnerable", "H10": "safe"}
+    assert "carried in Authorization: Bearer" in report["discovered"]
+    assert result.exit_code == 1
 
 
 def test_reports_are_written(tmp_path: Path) -> None:

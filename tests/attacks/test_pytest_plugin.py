@@ -21,8 +21,7 @@ def test_attacks(jwt_guard_attacks):
 
 def _run(pytester: pytest.Pytester, app: str, marker: str = "") -> pytest.RunResult:
     pytester.makepyfile(TEST.format(app=app, marker=marker))
-    plugin = "jwt_guard.attacks.pytest_plugin"
-    options = ("-p", plugin, "-p", "no:django", "-p", "no:cacheprovider", "-v")
+    options = ("-p", "no:django", "-p", "no:cacheprovider", "-v")
     return pytester.runpytest_inprocess(*options)
 
 
@@ -53,9 +52,7 @@ def test_an_untestable_target_fails(pytester: pytest.Pytester) -> None:
         "def test_attacks(jwt_guard_attacks):\n"
         "    jwt_guard_attacks(SoundServer(), token=SoundServer().issue(exp=1), path='/me')\n"
     )
-    result = pytester.runpytest_inprocess(
-        "-p", "jwt_guard.attacks.pytest_plugin", "-p", "no:django", "-p", "no:cacheprovider"
-    )
+    result = pytester.runpytest_inprocess("-p", "no:django", "-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*could not test: the given token expired*"])
 
@@ -106,9 +103,7 @@ def test_application_objects_are_attacked_without_a_server(
     """ASGI, WSGI and Django's handlers: one test of each attack, and no hole."""
     pytester.makepyfile(OWN.format(make=make))
     # A process of its own, for Django is configured once.
-    result = pytester.runpytest_subprocess(
-        *("-p", "jwt_guard.testing.plugin", "-p", "no:django", "-p", "no:cacheprovider", "-v")
-    )
+    result = pytester.runpytest_subprocess(*("-p", "no:django", "-p", "no:cacheprovider", "-v"))
     counts = result.parseoutcomes()
     assert counts["passed"] + counts["skipped"] == 131
     assert counts.keys() <= {"passed", "skipped", "warnings"}

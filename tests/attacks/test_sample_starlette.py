@@ -1,35 +1,19 @@
-"""The Starlette application, attacked with the whole catalogue (see samples.py)."""
+"""The Starlette application, attacked with the whole catalogue."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from jwt_guard.attacks import Limits, NetworkTarget, Runner, select
 from sample_apps.servers import running_apps
-from tests.attacks.samples import (
-    EVERY_SETTING,
-    nothing_is_found,
-    plan_of,
-    postgresql_server,
-    postgresql_url,
-    setting,
-    valkey_server,
-    valkey_url,
-)
-
-__all__ = ["postgresql_server", "postgresql_url", "valkey_server", "valkey_url"]
+from tests.attacks.samples import SampleAttacks, plan_of, setting
 
 
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize(("kind", "cache"), EVERY_SETTING)
-def test_nothing_is_found(
-    kind: str, cache: int, request: pytest.FixtureRequest, tmp_path: Path
-) -> None:
-    """With the signing key and the application's own logins lent to the attacks."""
-    nothing_is_found("starlette", kind, cache, request, tmp_path)
+class TestStarlette(SampleAttacks):
+    """The cache on and off, over every store."""
+
+    name = "starlette"
 
 
 def test_a_second_user_reaches_nothing_more(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from jwt_guard.attacks import CATALOGUE
@@ -23,6 +25,7 @@ from tests.attacks.vulnerable.life import Streaming
 from tests.attacks.vulnerable.login import LoginServer
 from tests.attacks.vulnerable.setting import attacked
 
+PAGE = Path(__file__).parents[2] / "docs" / "attacks.md"
 MODULES = (signature, key_source, content, life, transport, proofs, provided, resources)
 SOUND = (
     SoundServer,
@@ -58,5 +61,6 @@ def test_holes_are_many_and_cover_the_catalogue() -> None:
     covered = frozenset[str]().union(*EXPECTED.values())
     unjudged = {a.id for a in CATALOGUE if a.play.__name__ == "no_play"}
     assert len(EXPECTED) >= 40
+    assert f"proved on {len(EXPECTED)} tiny servers" in PAGE.read_text()
     assert unjudged == {"J10"}
     assert {a.id for a in CATALOGUE} - covered == unjudged

@@ -129,10 +129,10 @@ Measured on {date} with `python -m tests.attacks.sound.peers`.
 
 def main() -> None:
     """Attack every peer, in both set-ups, and print the page."""
-    print(HEAD.format(date=datetime.now(UTC).date()))
+    print(HEAD.format(date=datetime.now(UTC).date()), end="")
     for peer in PEERS:
         if peer.name.startswith("express") and not express_ready():
-            print(f"## {peer.name}\n\nNot measured: Node or its packages are missing.\n")
+            print(f"\n## {peer.name}\n\nNot measured: Node or its packages are missing.")
             continue
         for setup, title in (("default", "as first documented"), ("careful", "careful")):
             with serving(peer, setup) as said:
@@ -141,16 +141,15 @@ def main() -> None:
 
 def _print(title: str, said: dict[str, Any], report: Report) -> None:
     counts = f"{len(report.findings)} findings, {report.counted(Verdict.SAFE)} attacks held"
-    print(f"## {title}\n\n{said['versions']}: {counts}.\n")
+    print(f"\n## {title}\n\n{said['versions']}: {counts}.\n")
     print("| Attack | Severity | What was found |\n|---|---|---|")
     for result in report.findings:
         worst = result.holes[0]
         name = f"{result.attack.id} {result.attack.title}"
         says = f"{worst.label}: {worst.says}".replace("|", "\\|")
         print(f"| {name} | {result.severity.label} | {says} |")
-    print()
     if report.trouble:
-        print(f"Stopped early: {report.trouble}.\n")
+        print(f"\nStopped early: {report.trouble}.")
 
 
 if __name__ == "__main__":

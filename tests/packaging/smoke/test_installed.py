@@ -9,6 +9,7 @@ import sys
 import time
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Any
 
 import pytest
 from joserfc import jwt
@@ -103,3 +104,8 @@ def test_command_judges(config: Path, token: str) -> None:
     )
     assert [json.loads(line)["ok"] for line in done.stdout.splitlines()] == [True, False]
     assert done.returncode == 1, done.stderr
+
+
+def test_pytest_finds_the_plugin_by_itself(jwt_guard_tokens: Any) -> None:
+    """Installed is enough: no conftest names it."""
+    assert jwt_guard_tokens.headers()["Authorization"].startswith("Bearer ey")
