@@ -294,7 +294,8 @@ class RemoteKeys:
             recovered = self._pace.failures > 0
             self._held = self._aged(document)
             self._pace.succeeded()
-            self._kids.settle(started, self._clock())
+            brought = {key.kid for key in document.keys.keys}
+            self._kids.settle(started, self._clock(), brought)
             rotated = before is not None and before.document is not document
             self._counts["rotations"] += rotated
         if before is None or rotated:
