@@ -187,8 +187,8 @@ class RemoteKeys:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            due = not self._pace.is_cooling(now) and self._pace.fetches_left(now) > 0
-            flight = self._counted(now) if due and self._under_way() is None else None
+            due = self._under_way() is None and not self._pace.is_cooling(now)
+            flight = self._ahead(now) if due else None
         finally:
             self._lock.release()
         if flight is not None:
@@ -247,6 +247,10 @@ class RemoteKeys:
         if self._flight is flight and not flight.has_landed:
             self._flight = None
             self._count_failure(0)
+
+    def _ahead(self, now: float) -> Flight:
+        """A load at the owner's pace, which leaves the window's last fetch to a rotation."""
+        return self._counted(now) if self._pace.fetches_left(now) > 1 else self._claimed(now)
 
     def _counted(self, now: float) -> Flight:
         """A load that takes one of the window's fetches."""

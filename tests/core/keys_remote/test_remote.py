@@ -183,6 +183,21 @@ def test_a_stray_token_does_not_delay_a_rotation() -> None:
     assert world.find("b") == "found"
 
 
+def test_frequent_refreshes_leave_a_fetch_for_a_rotation() -> None:
+    """However often the owner has keys refreshed: they are, and a new key is found at once."""
+    world = World(refresh_every=2)
+    world.load()
+    for _ in range(30):
+        world.clock.forward(2)
+        loads = world.provider.loads
+        assert world.find("a") == "found"
+        assert until(lambda before=loads: world.provider.loads > before)
+        assert until(lambda: world.keys.current() is not None)
+    world.clock.forward(1)
+    world.provider.publish("a", "b")
+    assert world.find("b") == "found"
+
+
 def test_keys_that_were_found_are_no_flood() -> None:
     """Six new keys that come at once, and one more a second later: that one looks as real."""
     kids, names = UnknownKids(), [f"new-{number}" for number in range(6)]
