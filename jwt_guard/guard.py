@@ -11,7 +11,7 @@ import msgspec
 from jwt_guard.assembly import Assembly, IssuerResolver, oldest_token, opened_store
 from jwt_guard.audit.detect.actions import InBackground, for_rules
 from jwt_guard.audit.detect.base import Alert
-from jwt_guard.audit.metrics import Metrics
+from jwt_guard.audit.metrics import Gauge, Metrics
 from jwt_guard.audit.observer import LogObserver, Observer, Pending, settle
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
@@ -40,6 +40,15 @@ from jwt_guard.tokens.verifier import TrustedIssuer, Verified, Verifier
 __all__ = ["BadToken", "Guard", "Outcome"]
 
 _LOADS_AT_ONCE = 16
+
+_KEY_COUNTS = {
+    "loads": "Fetches of keys.",
+    "failures": "Fetches of keys that failed.",
+    "rotations": "Fetches that brought other keys.",
+    "unknown_kids": "Tokens whose key is not there.",
+    "spared": "Those of them that caused no fetch.",
+    "unavailable": "Requests refused for want of keys.",
+}
 
 BadToken = Literal["refuse", "anonymous"]
 """What becomes of a bad token where authentication is optional."""
@@ -420,11 +429,20 @@ class Guard:
                 lambda: {(): float(cache.misses)},
                 kind="counter",
             )
-        metrics.gauge("keys_age_seconds", "Since keys were seen to be current.", self._key_ages)
+        metrics.gauge(
+            "keys_age_seconds", "Since keys were seen to be current.", self._of_keys("age")
+        )
+        for name, doc in _KEY_COUNTS.items():
+            metrics.gauge(f"keys_{name}", doc, self._of_keys(name), kind="counter")
 
-    def _key_ages(self) -> dict[tuple[tuple[str, str], ...], float]:
-        ages = {name: stats.age for name, stats in self.key_stats().items()}
-        return {(("issuer", name),): age for name, age in ages.items() if age is not None}
+    def _of_keys(self, name: str) -> Gauge:
+        """One number of `KeyStats`, by issuer."""
+
+        def read() -> dict[tuple[tuple[str, str], ...], float]:
+            found = {issuer: getattr(each, name) for issuer, each in self.key_stats().items()}
+            return {(("issuer", issuer),): n for issuer, n in found.items() if n is not None}
+
+        return read
 
     def _end_session(self, alert: Alert) -> None:
         """What `[audit.detect] revoke` asks for."""

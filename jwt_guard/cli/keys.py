@@ -17,11 +17,13 @@ from jwt_guard.keys.loading import UnusableKeys
 from jwt_guard.keys.rotation import KeyFile, KeysRefused, new_keys, retired, rotated
 from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.keys.sources import file_of
+from jwt_guard.sessions.building import lifetimes_of
 
 __all__ = ["keys"]
 
 _TIMES = ("created", "activated", "retired", "remove_after")
 _DAY = 86_400
+_LONGEST_LIFE = "jwt_guard.keys.longest_life"
 
 
 def _configured(config: Path) -> Path:
@@ -30,8 +32,10 @@ def _configured(config: Path) -> Path:
     except ConfigurationError as error:
         raise click.UsageError(f"name the file with --file: {error}") from None
     file = file_of(read.tokens.signing_keys, read.base) if read.tokens else None
-    if file is None:
+    if read.tokens is None or file is None:
         raise click.UsageError(f"{config} names no file of signing keys; name it with --file")
+    longest = lifetimes_of(read.tokens).longest().access + read.leeway
+    click.get_current_context().meta[_LONGEST_LIFE] = longest
     return file
 
 
@@ -120,6 +124,9 @@ def rotate(file: KeyFile, as_json_: bool, overlap: int, algorithm: str | None) -
 
     The overlap must be longer than any token lives.
     """
+    lives = click.get_current_context().meta.get(_LONGEST_LIFE, 0)
+    if overlap < lives:
+        raise click.UsageError(f"tokens live {lives:g} seconds; --overlap must be as long at least")
     with _reported():
         changed = file.change(
             lambda document, now: rotated(document, now, overlap=overlap, algorithm=algorithm)

@@ -5,7 +5,7 @@ clock.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 __all__ = ["WINDOW", "Pace", "UnknownKids"]
 
@@ -94,13 +94,13 @@ class UnknownKids:
     def __init__(self) -> None:
         self._first_seen: dict[str | None, float] = {}
         self._absent_until: dict[str | None, float] = {}
-        self._recent: deque[float] = deque(maxlen=_FLOOD + 1)
+        self._recent: deque[tuple[float, str | None]] = deque(maxlen=_FLOOD + 1)
 
     def see(self, kid: str | None, now: float) -> None:
         """A token bears this one."""
         if kid not in self._first_seen:
             _bounded(self._first_seen)[kid] = now
-            self._recent.append(now)
+            self._recent.append((now, kid))
 
     def is_absent(self, kid: str | None, now: float) -> bool:
         """Whether a fetch has shown lately that there is no such key."""
@@ -111,14 +111,21 @@ class UnknownKids:
         if now - self._first_seen.get(kid, now) >= SECOND_LOOK:
             return True
         full = len(self._recent) > _FLOOD
-        return not (full and self._recent[0] > now - WINDOW)
+        return not (full and self._recent[0][0] > now - WINDOW)
 
-    def settle(self, since: float, now: float) -> None:
-        """A fetch that started at `since` has brought keys: who is still unknown is absent."""
+    def settle(self, since: float, now: float, brought: Collection[str | None]) -> None:
+        """A fetch that started at `since` has brought these keys.
+
+        Kids that are among them are no sign of a flood; others that were seen before are absent.
+        """
         for kid, seen in list(self._first_seen.items()):
-            if seen <= since:
+            if kid in brought:
+                del self._first_seen[kid]
+            elif seen <= since:
                 del self._first_seen[kid]
                 _bounded(self._absent_until)[kid] = now + WINDOW
+        for entry in [each for each in self._recent if each[1] in brought]:
+            self._recent.remove(entry)
 
     def __len__(self) -> int:
         return len(self._first_seen) + len(self._absent_until)

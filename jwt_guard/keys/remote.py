@@ -187,8 +187,8 @@ class RemoteKeys:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            due = not self._pace.is_cooling(now) and self._pace.fetches_left(now) > 0
-            flight = self._counted(now) if due and self._under_way() is None else None
+            due = self._under_way() is None and not self._pace.is_cooling(now)
+            flight = self._ahead(now) if due else None
         finally:
             self._lock.release()
         if flight is not None:
@@ -248,6 +248,10 @@ class RemoteKeys:
             self._flight = None
             self._count_failure(0)
 
+    def _ahead(self, now: float) -> Flight:
+        """A load at the owner's pace, which leaves the window's last fetch to a rotation."""
+        return self._counted(now) if self._pace.fetches_left(now) > 1 else self._claimed(now)
+
     def _counted(self, now: float) -> Flight:
         """A load that takes one of the window's fetches."""
         self._pace.started(now)
@@ -294,7 +298,8 @@ class RemoteKeys:
             recovered = self._pace.failures > 0
             self._held = self._aged(document)
             self._pace.succeeded()
-            self._kids.settle(started, self._clock())
+            brought = {key.kid for key in document.keys.keys}
+            self._kids.settle(started, self._clock(), brought)
             rotated = before is not None and before.document is not document
             self._counts["rotations"] += rotated
         if before is None or rotated:

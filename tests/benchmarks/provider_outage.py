@@ -28,6 +28,7 @@ __all__ = ["main"]
 
 GOOD, UNKNOWN, COLD = 200, 40, 20
 WINDOW = 30.0
+ROUNDS = 5
 
 Verify = Callable[[str], Any]
 
@@ -124,30 +125,60 @@ DRIVERS = {"threads": _by_threads, "one event loop": _by_tasks}
 # Scenarios
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flood:
+    """What came of one round: the answers in the order of the requests, and the fetches."""
+
+    answers: list[Answer]
+    fetches: int
+    calm: float
+
+
 def _flood(server: FaultyServer, scenario: str, fault: Fault | None, over: float) -> list[Figure]:
-    """Unknown kids among good tokens, while the provider is down."""
+    """Unknown kids among good tokens, while the provider is down.
+
+    A stall that the guard causes is there in every round, at the same request; one that the machine
+    causes is not. So rounds are repeated while the slowest good request is beyond the limit, and
+    each request counts with its best time.
+    """
     figures: list[Figure] = []
-    for driver, drive in DRIVERS.items():
-        server.jwks = jwks()
-        guard = _guard(server)
-        guard.reload_keys()
-        calm = _median(drive(guard, [(False, mint(jti=f"calm-{n}")) for n in range(100)], 0.5))
-        before = guard.key_stats()[ISSUER].loads
-        _break(server, fault)
-        answers = drive(guard, _requests(), over)
-        fetches = guard.key_stats()[ISSUER].loads - before
-        _mend(server)
-        figures += _flood_figures(scenario, driver, answers, calm, fetches)
+    for driver in DRIVERS:
+        rounds: list[Flood] = []
+        while len(rounds) < ROUNDS and not (rounds and _slowest(rounds) <= _limit(rounds)):
+            rounds.append(_round(server, driver, fault, over))
+        figures += _flood_figures(scenario, driver, rounds)
     return figures
 
 
-def _flood_figures(
-    scenario: str, driver: str, answers: list[Answer], calm: float, fetches: int
-) -> Iterable[Figure]:
-    good = [each for each in answers if not each.unknown]
-    passed = sum(each.verdict == "ok" for each in good)
-    let_in = sum(each.verdict == "ok" for each in answers if each.unknown)
-    slowest, limit = max(each.seconds for each in good), 3 * calm + 0.005
+def _round(server: FaultyServer, driver: str, fault: Fault | None, over: float) -> Flood:
+    drive = DRIVERS[driver]
+    server.jwks = jwks()
+    guard = _guard(server)
+    guard.reload_keys()
+    calm = _median(drive(guard, [(False, mint(jti=f"calm-{n}")) for n in range(100)], 0.5))
+    before = guard.key_stats()[ISSUER].loads
+    _break(server, fault)
+    answers = drive(guard, _requests(), over)
+    fetches = guard.key_stats()[ISSUER].loads - before
+    _mend(server)
+    return Flood(answers=answers, fetches=fetches, calm=calm)
+
+
+def _slowest(rounds: Sequence[Flood]) -> float:
+    """The slowest good request, each at its best."""
+    good = (place for place, answer in enumerate(rounds[0].answers) if not answer.unknown)
+    return max(min(each.answers[place].seconds for each in rounds) for place in good)
+
+
+def _limit(rounds: Iterable[Flood]) -> float:
+    return 3 * min(each.calm for each in rounds) + 0.005
+
+
+def _flood_figures(scenario: str, driver: str, rounds: Sequence[Flood]) -> Iterable[Figure]:
+    fetches = max(each.fetches for each in rounds)
+    passed = min(_passed(each.answers, unknown=False) for each in rounds)
+    let_in = max(_passed(each.answers, unknown=True) for each in rounds)
+    slowest, limit = _slowest(rounds), _limit(rounds)
     yield Figure(
         scenario=scenario,
         driver=driver,
@@ -167,11 +198,15 @@ def _flood_figures(
     yield Figure(
         scenario=scenario,
         driver=driver,
-        what="slowest good one",
+        what=f"slowest good one, best of {len(rounds)}",
         value=f"{slowest * 1000:.2f} ms",
-        limit=f"{limit * 1000:.2f} ms (calm median {calm * 1e6:.0f} us)",
+        limit=f"{limit * 1000:.2f} ms (3 calm medians + 5)",
         good=slowest <= limit,
     )
+
+
+def _passed(answers: Iterable[Answer], *, unknown: bool) -> int:
+    return sum(each.verdict == "ok" for each in answers if each.unknown is unknown)
 
 
 def _cold_start(server: FaultyServer) -> list[Figure]:

@@ -47,7 +47,7 @@ def test_keys_are_made_where_the_configuration_wants_them(folder: Path) -> None:
 def test_keys_of_any_algorithm_are_made_and_rotated(folder: Path, algorithm: str) -> None:
     """And no command ever prints a private part."""
     made = _run("generate", "--algorithm", algorithm)
-    rotated = _run("rotate", "--overlap", "60")
+    rotated = _run("rotate", "--overlap", "600")
     kid = _json("list")["keys"][0]["kid"]
     outputs = [made, rotated, _run("list"), _run("publish"), _run("retire", kid)]
     assert [result.exit_code for result in outputs] == [0] * 5
@@ -62,15 +62,26 @@ def test_keys_of_any_algorithm_are_made_and_rotated(folder: Path, algorithm: str
 def test_a_rotation_is_told(folder: Path) -> None:
     """Machines read the new statuses and times, people read them a key a line."""
     _run("generate")
-    rotated = _json("rotate", "--overlap", "60", "--algorithm", "ES384")["keys"]
+    rotated = _json("rotate", "--overlap", "600", "--algorithm", "ES384")["keys"]
     assert [(key["status"], key["alg"]) for key in rotated] == [
         ("current", "ES256"),
         ("next", "ES384"),
         ("retired", "ES256"),
     ]
-    assert rotated[2]["remove_after"] == rotated[2]["retired"] + 60
+    assert rotated[2]["remove_after"] == rotated[2]["retired"] + 600
     lines = _run("list").stdout.splitlines()
     assert [line.split()[0] for line in lines] == ["current", "next", "retired"]
+
+
+def test_tokens_outlive_no_overlap(folder: Path) -> None:
+    """A good token is refused by no rotation: the longest life is known from the configuration."""
+    _run("generate")
+    with (folder / "jwt_guard.toml").open("a") as config:
+        config.write('[[tokens.policies]]\nclients = ["batch"]\naccess_lifetime = 900\n')
+    assert _run("rotate", "--overlap", "899").exit_code == 2
+    assert len(_json("list")["keys"]) == 2
+    assert _run("rotate", "--overlap", "900").exit_code == 0
+    assert _run("rotate", "--overlap", "1", "--file", "signing-keys.json").exit_code == 0
 
 
 def test_the_published_set_is_public(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -179,34 +180,53 @@ def test_a_real_providers_tokens_are_verified(oidc_provider: OIDCProvider, algor
     assert guard.verify(token).issuer == oidc_provider.issuer
 
 
-def test_a_real_provider_rotates_while_requests_run(fresh_oidc_provider: OIDCProvider) -> None:
-    """Not one request with a good token is refused, before, during and after."""
-    provider = fresh_oidc_provider
-    guard = _trusting(provider)
-    refused: list[str] = []
-    tokens = [provider.access_token()]
-    done = threading.Event()
+class _Askers:
+    """Three threads and an event loop that verify any of these tokens, over and over."""
 
-    def ask() -> None:
-        while not done.is_set():
-            outcome = verdict(guard, tokens[-1])
-            if "_" in outcome:
-                refused.append(outcome)
+    def __init__(self, guard: Guard, tokens: list[str]) -> None:
+        self.outcomes: set[str] = set()
+        self._guard = guard
+        self._tokens = tokens
+        self._done = threading.Event()
+        works = [self._ask] * 3 + [lambda: asyncio.run(self._aask())]
+        self._threads = [threading.Thread(target=work) for work in works]
+        for thread in self._threads:
+            thread.start()
+
+    def _ask(self) -> None:
+        while not self._done.is_set():
+            self.outcomes.add(verdict(self._guard, random.choice(self._tokens)))
             time.sleep(0.001)
 
-    askers = [threading.Thread(target=ask) for _ in range(4)]
-    for asker in askers:
-        asker.start()
-    provider.rotate()
-    tokens.append(provider.access_token())
-    time.sleep(1.1)
-    provider.rotate()
-    tokens.append(provider.access_token())
-    time.sleep(0.2)
-    done.set()
-    for asker in askers:
-        asker.join()
-    assert refused == []
+    async def _aask(self) -> None:
+        while not self._done.is_set():
+            self.outcomes.add(await averdict(self._guard, random.choice(self._tokens)))
+            await asyncio.sleep(0.001)
+
+    def stop(self) -> None:
+        """End, and have ended."""
+        self._done.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def test_a_real_provider_rotates_while_requests_run(fresh_oidc_provider: OIDCProvider) -> None:
+    """Not one request with a good token is refused, old or new, of six algorithms, by any driver.
+
+    Both rotations come within the half minute in which two fetches are allowed.
+    """
+    provider = fresh_oidc_provider
+    guard = _trusting(provider)
+    tokens = [provider.access_token(algorithm) for algorithm in ALGORITHMS]
+    askers = _Askers(guard, tokens)
+    for _ in range(2):
+        time.sleep(1.1)
+        for algorithm in ALGORITHMS:
+            provider.rotate(algorithm)
+        tokens += [provider.access_token(algorithm) for algorithm in ALGORITHMS]
+    time.sleep(0.5)
+    askers.stop()
+    assert askers.outcomes == {"service"}
     assert provider.count("jwks") == 3
 
 

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import http.server
+import re
 import socket
 import ssl
 import sys
@@ -17,13 +18,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from jwt_guard import Guard
 from jwt_guard.flow import arun, run
 from jwt_guard.keys.fetch import MAX_SIZE, FetchFailed, Get
 from jwt_guard.keys.reach import Reach
 from tests.core.keys_remote.support import averdict, guard_of, verdict
 from tests.support import faults
 from tests.support.faulty import JWKS, Fault, FaultyServer
-from tests.support.tokens import jwk, jwks, mint
+from tests.support.tokens import AUDIENCE, ISSUER, jwk, jwks, mint
 
 OUTAGES: dict[str, Fault] = {
     "html": faults.html,
@@ -151,6 +153,31 @@ def test_the_same_keys_in_another_order_are_no_rotation(server: FaultyServer) ->
     assert guard.reload_keys() == {"https://issuer.example.test": True}
     assert next(iter(guard.issuers)).keys.current() is before
     assert [stats.rotations for stats in guard.key_stats().values()] == [0]
+
+
+def test_what_happened_to_keys_is_counted(server: FaultyServer) -> None:
+    """By issuer, in the metrics that are exported."""
+    entry = {"issuer": ISSUER, "keys": server.jwks_uri, "algorithms": ["ES256"]}
+    config = {"audience": AUDIENCE, "issuers": [entry | {"allow_http": True}]}
+    with Guard.from_config({**config, "audit": {"metrics": True}}) as guard:
+        assert verdict(guard, mint()) == "ada"
+        assert verdict(guard, mint(header={"kid": "other"})) == "key_unknown"
+        assert verdict(guard, mint(header={"kid": "other"})) == "key_unknown"
+        server.refuse()
+        guard.reload_keys()
+        assert guard.trail is not None
+        text = guard.trail.metrics.text()
+    counted = dict(
+        re.findall(r'^jwt_guard_keys_(\w+)_total\{issuer="(?:.+)"\} (\d+)', text, re.MULTILINE)
+    )
+    assert counted == {
+        "loads": "3",
+        "failures": "1",
+        "rotations": "0",
+        "unknown_kids": "2",
+        "spared": "1",
+        "unavailable": "0",
+    }
 
 
 def test_secrets_never_come_over_the_network(server: FaultyServer) -> None:

@@ -183,6 +183,45 @@ def test_a_stray_token_does_not_delay_a_rotation() -> None:
     assert world.find("b") == "found"
 
 
+def test_frequent_refreshes_leave_a_fetch_for_a_rotation() -> None:
+    """However often the owner has keys refreshed: they are, and a new key is found at once."""
+    world = World(refresh_every=2)
+    world.load()
+    for _ in range(30):
+        world.clock.forward(2)
+        loads = world.provider.loads
+        assert world.find("a") == "found"
+        assert until(lambda before=loads: world.provider.loads > before)
+        assert until(lambda: world.keys.current() is not None)
+    world.clock.forward(1)
+    world.provider.publish("a", "b")
+    assert world.find("b") == "found"
+
+
+def test_keys_that_were_found_are_no_flood() -> None:
+    """Six new keys that come at once, and one more a second later: that one looks as real."""
+    kids, names = UnknownKids(), [f"new-{number}" for number in range(6)]
+    for name in names:
+        kids.see(name, 1)
+    kids.settle(1, 1, names)
+    assert not any(kids.is_absent(name, 2) for name in names)
+    kids.see("newer", 2)
+    assert kids.looks_real("newer", 2)
+
+
+def test_a_key_that_one_server_does_not_know_yet_is_fetched_for_again() -> None:
+    """Servers of a provider learn of a rotation one after the other: found is not absent."""
+    world = World(refresh_every=10)
+    world.load()
+    world.provider.publish("a", "b")
+    assert world.find("b") == "found"
+    world.provider.publish("a")
+    assert run(world.keys.reload())
+    world.clock.forward(1)
+    world.provider.publish("a", "b")
+    assert world.find("b") == "found"
+
+
 def test_what_was_just_found_absent_is_not_fetched_for() -> None:
     """A kid that a fetch did not bring costs no other one for half a minute."""
     world = World()
@@ -234,7 +273,7 @@ def test_unknown_kids_take_bounded_memory() -> None:
     for number in range(5000):
         kids.see(f"random-{number}", number)
         if number % 2000 == 0:
-            kids.settle(number, number)
+            kids.settle(number, number, ())
     assert 1024 <= len(kids) <= 2 * 1024
 
 

@@ -1,6 +1,9 @@
 """Tokens of well-known providers: shapes as their documentation publishes them, values our own."""
 
+import re
+import tomllib
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -470,6 +473,42 @@ def test_tokens_for_others_are_refused(example: Example) -> None:
     for other in ("somebody-else", example.audience + "/", ["somebody-else"], [], ABSENT):
         with pytest.raises(Refusal):
             _verified(example, {audience: other})
+
+
+def _documented() -> dict[str, dict[str, Any]]:
+    """The configurations that the page of providers gives, by the name of their file."""
+    page = Path(__file__).parents[3] / "docs" / "providers.md"
+    block = r"```{code-block} toml\n:caption: ([a-z0-9-]+)\.toml\n\n(.*?)```"
+    found = re.findall(block, page.read_text(encoding="utf-8"), re.DOTALL)
+    assert all(len(text.splitlines()) <= 10 for _, text in found)
+    return {name: tomllib.loads(text) for name, text in found}
+
+
+DOCUMENTED = _documented()
+
+
+def test_the_well_known_providers_are_documented() -> None:
+    """Whoever comes with one of them finds it."""
+    assert DOCUMENTED.keys() == {
+        *("keycloak", "entra", "entra-v1", "auth0", "okta", "cognito", "google", "rfc9068")
+    }
+
+
+@pytest.mark.parametrize("name", DOCUMENTED)
+def test_the_documented_configuration_takes_its_token(name: str) -> None:
+    """The provider's example token, with the names of the page, and all that is in it."""
+    config, example = DOCUMENTED[name], EXAMPLES[name]
+    (issuer,) = config["issuers"]
+    assert issuer["profile"] == name
+    claims = {**example.claims, "iss": issuer["issuer"]}
+    claims[PROFILES[name].audience] = config["audience"]
+    claims |= {place: ["analyst"] for place in issuer.get("role_claims", ())}
+    issuer = {**issuer, "keys": jwks("RS256")}
+    header = {"alg": "RS256", "kid": "RS256-main", **example.header}
+    token = forge(header, claims, algorithm="RS256", signing_key=key("RS256"))
+    caller = Guard.from_config({**config, "issuers": [issuer]}).verify(token)
+    expected = {**example.expected, "client_id": caller.client_id}
+    assert {each: getattr(caller, each) for each in expected} == expected
 
 
 def test_roles_of_another_application_are_not_ours() -> None:
