@@ -326,6 +326,13 @@ def test_sealed_values_open_only_as_they_were() -> None:
     assert "token" not in repr(old)
 
 
+@given(st.text(max_size=120))
+def test_any_refresh_cookie_is_no_obstacle_to_a_login(cookie: str) -> None:
+    """Whatever a browser still has: it is replaced."""
+    ada = {"username": "ada", "password": "ada-demo", "cookies": True}
+    assert SHARED.call("login", ada, cookie=f"__Secure-refresh={cookie}").status == 200
+
+
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_any_cookie_and_any_token_is_judged(cookie: str, token: str) -> None:
     """Any text in the Cookie and CSRF headers: an outcome, never anything else."""
