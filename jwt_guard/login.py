@@ -150,7 +150,7 @@ class _Login:
         )
         if jar is not None:
             # A browser that logs in anew leaves no session behind (OWASP ASVS V7.2.4).
-            yield from _issuing(guard).replaced(jar.former(view), view=view)
+            yield from _issuing(guard).end_of(jar.former(view), view=view)
         return _granted(grant, jar)
 
     def _identity(
@@ -247,23 +247,27 @@ def _granted(grant: Grant, jar: CookieJar | None) -> Reply:
 def _logout(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:
     """`POST /logout`: ends the session of the access token, or else of the refresh token."""
     fields = _fields(view, body) if body else {}
-    sid = yield from _session_to_end(guard, view, fields)
-    yield from _issuing(guard).logout(sid, view=view)
+    token = fields.get("refresh_token")
+    if token is None:
+        yield from _log_out_caller(guard, view)
+    else:
+        session = yield from _issuing(guard).owner_of(token, client=_client(view, fields))
+        yield from _issuing(guard).logout(session.sid, view=view)
     return _gone(guard, view)
 
 
-def _session_to_end(guard: Guard, view: RequestView, fields: Mapping[str, Any]) -> Flow[str]:
-    token = fields.get("refresh_token")
-    if token is None:
-        outcome = yield from guard.identify(view)
-        if outcome.principal is not None:
-            return _own_session(guard, outcome.principal)
-        token = guard.cookies.refresh_token(view) if guard.cookies is not None else None
-        if token is None:
-            raise outcome.refusal or Refusal(Reason.TOKEN_MISSING)
-        _demand_proof(guard, view, token)
-    session = yield from _issuing(guard).owner_of(token, client=_client(view, fields))
-    return session.sid
+def _log_out_caller(guard: Guard, view: RequestView) -> Flow[None]:
+    """Ends the session of who sends an access token, or a browser's refresh cookie."""
+    outcome = yield from guard.identify(view)
+    if outcome.principal is not None:
+        yield from _issuing(guard).logout(_own_session(guard, outcome.principal), view=view)
+        return
+    cookie = guard.cookies.refresh_token(view) if guard.cookies is not None else None
+    if cookie is None:
+        raise outcome.refusal or Refusal(Reason.TOKEN_MISSING)
+    _demand_proof(guard, view, cookie)
+    # Of a session that is gone there are still the cookies to take away.
+    yield from _issuing(guard).end_of(cookie, view=view)
 
 
 def _logout_everywhere(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:

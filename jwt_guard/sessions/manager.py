@@ -291,8 +291,8 @@ class Sessions:
             raise (yield from self._refused("client", session, None, alert=True))
         return session
 
-    def replaced(self, token: object, *, view: RequestView | None = None) -> Flow[None]:
-        """End the session of a refresh token whose place a new login takes, if it is one of ours.
+    def end_of(self, token: object, *, view: RequestView | None = None) -> Flow[None]:
+        """End the session of a refresh token whose holder is done with it, if it is one of ours.
 
         Raises:
             Refusal: `store_unavailable`.

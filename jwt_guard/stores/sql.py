@@ -75,7 +75,7 @@ class Work(Effect[T], Generic[T]):
     async def arun(self) -> T:
         """See `Effect`."""
         try:
-            async with asyncio.timeout(self.engines.timeout):
+            async with asyncio.timeout(self.engines.patience):
                 async with _begun(await self.engines.running(), self) as connection:
                     return self.meaning(
                         [

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
@@ -20,6 +21,7 @@ _USUAL = {
     "sqlite": ("sqlite+pysqlite", "sqlite+aiosqlite"),
     "postgresql": ("postgresql+psycopg", "postgresql+psycopg"),
 }
+_GRACE = 0.5
 _ISOLATION = {"sqlite": "SERIALIZABLE", "postgresql": "READ COMMITTED"}
 _BLOCKING_ONLY = {"sqlite+pysqlite", "postgresql+psycopg2", "postgresql+pg8000"}
 _LOOPS_ONLY = {"sqlite+aiosqlite", "postgresql+asyncpg"}
@@ -33,12 +35,15 @@ class Engines:
         timeout: for how many seconds anything may wait.
 
     Attributes:
+        patience: for how many seconds at most it is waited in fact: servers and drivers give up
+            by themselves, and know better why.
         transaction: the option for more than one statement in a transaction.
     """
 
     def __init__(self, url: URL, timeout: float) -> None:
         self.dialect = url.get_backend_name()
         self.timeout = timeout
+        self.patience = timeout + _GRACE
         self.transaction = {"isolation_level": _ISOLATION[self.dialect]}
         self._url = url
         self._lock = threading.Lock()
@@ -58,7 +63,7 @@ class Engines:
         with self._lock:
             if self._blocking is None:
                 url = self._url.set(drivername=self._driver(0, _LOOPS_ONLY))
-                self._blocking = _prepared(create_engine(url, **self._options(url)))
+                self._blocking = self._prepared(create_engine(url, **self._options(url)))
             if not self._has_tables:
                 with self._blocking.execution_options(**self.transaction).begin() as connection:
                     for statement in tables(self.dialect):
@@ -73,7 +78,7 @@ class Engines:
         if engine is None:
             url = self._url.set(drivername=self._driver(1, _BLOCKING_ONLY))
             engine = create_async_engine(url, **self._options(url))
-            _prepared(engine.sync_engine)
+            self._prepared(engine.sync_engine)
             self._of_loops[loop] = engine
         if not self._has_tables:
             async with engine.execution_options(**self.transaction).begin() as connection:
@@ -95,6 +100,16 @@ class Engines:
             "isolation_level": "AUTOCOMMIT",
             "pool_timeout": self.timeout,
         }
+
+    def _prepared(self, engine: Engine) -> Engine:
+        if engine.dialect.name == "sqlite":
+            event.listen(engine, "connect", _durable)
+        elif engine.dialect.driver == "psycopg":
+            from jwt_guard.stores.sql_psycopg import connector
+
+            connect = connector(self.timeout + _GRACE / 2, asynchronous=engine.dialect.is_async)
+            event.listen(engine, "do_connect", _connecting(connect, engine.dialect.is_async))
+        return engine
 
     def close(self) -> None:
         """Close the blocking connections."""
@@ -125,16 +140,22 @@ def _limits(driver: str, timeout: float) -> dict[str, Any]:
     }
 
 
-def _prepared(engine: Engine) -> Engine:
+def _durable(connection: Any, record: object) -> None:
     """SQLite: readers beside a writer, and nothing acknowledged before it is on the disk."""
-    if engine.dialect.name == "sqlite":
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA synchronous=FULL")
+    with suppress(sqlite3.OperationalError):  # another process is at it just now
+        cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
 
-        @event.listens_for(engine, "connect")
-        def connected(connection: Any, record: object) -> None:
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA synchronous=FULL")
-            with suppress(sqlite3.OperationalError):  # another process is at it just now
-                cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.close()
 
-    return engine
+def _connecting(connect: Callable[..., Any], asynchronous: bool) -> Callable[..., Any]:
+    """What SQLAlchemy calls to connect; an asynchronous dialect takes the function itself."""
+
+    def connecting(dialect: Any, record: object, args: Any, parameters: dict[str, Any]) -> Any:
+        if not asynchronous:
+            return connect(*args, **parameters)
+        parameters["async_creator_fn"] = connect
+        return None
+
+    return connecting

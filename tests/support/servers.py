@@ -6,10 +6,12 @@ are for those who must kill one.
 """
 
 import importlib.util
+import os
 import shutil
+import signal
 import tempfile
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from itertools import count
 from pathlib import Path
@@ -42,6 +44,17 @@ __all__ = [
 ]
 
 _DURABLE = {"appendonly": "yes", "appendfsync": "always"}
+
+
+@contextmanager
+def _frozen(pids: Sequence[int]) -> Generator[None]:
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
 
 
 class Valkey(AbstractContextManager["Valkey"]):
@@ -94,6 +107,10 @@ class Valkey(AbstractContextManager["Valkey"]):
         process.kill()
         process.wait()
 
+    def frozen(self) -> AbstractContextManager[None]:
+        """Stopped for a while: it takes what it is sent, and answers nothing."""
+        return _frozen([self._server._process.pid])
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -132,12 +149,21 @@ class PostgreSQL(AbstractContextManager["PostgreSQL"]):
         """End all its processes as a power failure would, but for what the disk has."""
         import psutil  # type: ignore[import-untyped]  # comes with the server
 
-        postmaster = psutil.Process(self._server.get_pid())
-        processes = [postmaster, *postmaster.children()]
+        processes = [psutil.Process(pid) for pid in self._pids()]
         for process in processes:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         psutil.wait_procs(processes, timeout=10)
+
+    def _pids(self) -> list[int]:
+        import psutil
+
+        postmaster = psutil.Process(self._server.get_pid())
+        return [postmaster.pid, *(child.pid for child in postmaster.children())]
+
+    def frozen(self) -> AbstractContextManager[None]:
+        """Stopped for a while: it takes what it is sent, and answers nothing."""
+        return _frozen(self._pids())
 
     def start(self) -> None:
         """Start it again, with the data that it had."""

@@ -247,6 +247,18 @@ def test_logout_by_refresh_cookie_alone(caller: Caller) -> None:
     assert refreshed.status == 400
 
 
+def test_logout_of_a_session_that_is_gone_takes_the_cookies_away(caller: Caller) -> None:
+    """A browser is never left with cookies that nothing can end."""
+    cookies = caller.cookies()
+    caller.clock.now += 10**8
+    run(caller.guard.store.purge(now=2**52, limit=100))
+    header = f"__Secure-refresh={cookies.refresh}; __Host-csrf={cookies.csrf}"
+    assert caller.call("logout", cookie=header).status == 403
+    reply = caller.call("logout", cookie=header, sec_fetch_site="same-origin")
+    assert reply.status == 204
+    assert sum("Max-Age=0" in value for _, value in reply.headers) == 3
+
+
 def test_login_from_a_foreign_page_is_refused(caller: Caller) -> None:
     """A foreign page cannot log its visitor in as somebody else."""
     body = {"username": "eve", "password": "eve-demo", "cookies": True}
@@ -324,6 +336,13 @@ def test_sealed_values_open_only_as_they_were() -> None:
         with pytest.raises(Refusal):
             sealer.open(changed, name)
     assert "token" not in repr(old)
+
+
+@given(st.text(max_size=120))
+def test_any_refresh_cookie_is_no_obstacle_to_a_login(cookie: str) -> None:
+    """Whatever a browser still has: it is replaced."""
+    ada = {"username": "ada", "password": "ada-demo", "cookies": True}
+    assert SHARED.call("login", ada, cookie=f"__Secure-refresh={cookie}").status == 200
 
 
 @given(st.text(max_size=60), st.text(max_size=60))
