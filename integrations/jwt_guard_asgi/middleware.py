@@ -3,6 +3,8 @@
 from collections.abc import Iterable, MutableMapping
 from typing import ClassVar, Final, Literal, Protocol, cast
 
+import msgspec
+
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, arun
 from jwt_guard.guard import BadToken, Guard, Outcome
@@ -68,18 +70,19 @@ class Anonymous:
 _ANONYMOUS: Final = Anonymous()
 
 
-class Credentials:
-    """What Starlette's own `requires` asks, as `scope["auth"]`."""
+class Credentials(msgspec.Struct, frozen=True):
+    """What Starlette's own `requires` asks, as `scope["auth"]`.
 
-    __slots__ = ("_principal",)
+    Attributes:
+        principal: the verified caller, if any.
+    """
 
-    def __init__(self, principal: Principal | None) -> None:
-        self._principal = principal
+    principal: Principal | None
 
     @property
     def scopes(self) -> list[str]:
         """The granted scopes."""
-        return sorted(self._principal.scopes) if self._principal else []
+        return sorted(self.principal.scopes) if self.principal else []
 
 
 class JWTGuardMiddleware:
@@ -143,8 +146,8 @@ class JWTGuardMiddleware:
         await self.app(scope, receive, send)
 
     def _found(self, scope: Scope) -> Outcome | Flow[Outcome]:
-        known: dict[str, _Caller] = scope.get(_CALLERS) or {}
-        if self.name in known and known[self.name][0] is self.guard:
+        known: dict[str, _Caller] | None = scope.get(_CALLERS)
+        if known is not None and self.name in known and known[self.name][0] is self.guard:
             return known[self.name][1]
         found = self.guard.identified(AsgiView(scope))
         return self._noted(scope, found) if isinstance(found, Outcome) else found

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
+import msgspec
+
 from jwt_guard.errors import Refusal
 from jwt_guard.http import Reply
 
@@ -39,29 +41,27 @@ def close_code(refusal: Refusal) -> int:
     return _CLOSE_CODES.get(refusal.status, 1008)
 
 
-class Sender:
+class Sender(msgspec.Struct, eq=False):
     """A `send` that remembers how far the answer is, and keeps private ones out of caches.
 
-    Args:
+    Attributes:
         send: the server's.
         private: whether an answer that says nothing of caching is marked `no-store`.
+        stage: the last message that began or ended something.
     """
 
-    __slots__ = ("_private", "_send", "stage")
-
-    def __init__(self, send: Send, *, private: bool = False) -> None:
-        self._send = send
-        self._private = private
-        self.stage: str | None = None
+    send: Send
+    private: bool = False
+    stage: str | None = None
 
     def __call__(self, message: Message) -> Awaitable[None]:
         """Send a message, once awaited."""
         kind = message["type"]
         if kind in _STAGES:
             self.stage = kind
-            if self._private and kind == "http.response.start":
+            if self.private and kind == "http.response.start":
                 message = _unstored(message)
-        return self._send(message)
+        return self.send(message)
 
     async def refuse(self, scope: Scope, refusal: Refusal, reply: Reply) -> None:
         """Answer with a refusal, or end what has begun.
@@ -70,7 +70,7 @@ class Sender:
             Refusal: this one again, where an HTTP answer has begun: only the server can cut it.
         """
         if self.stage is None:
-            await send_reply(scope, self._send, reply)
+            await send_reply(scope, self.send, reply)
         elif self.stage == "websocket.accept":
             await self({"type": "websocket.close", "code": close_code(refusal)})
         elif scope["type"] == "http":
@@ -80,7 +80,7 @@ class Sender:
 def _unstored(message: Message) -> Message:
     fields = message.get("headers") or ()
     for name, _ in fields:
-        if name.lower() == b"cache-control":
+        if len(name) == 13 and name.lower() == b"cache-control":
             return message
     return {**message, "headers": [*fields, (b"cache-control", b"no-store")]}
 

@@ -20,6 +20,7 @@ __all__ = [
     "decode_json",
     "decode_object",
     "decode_segment",
+    "decode_standard",
     "encode_json",
     "is_plain",
     "issuer_in",
@@ -29,8 +30,14 @@ __all__ = [
 
 _OURS = (string.ascii_letters + string.digits + "-_").encode("ascii")
 _THEIRS = (string.ascii_letters + string.digits + "+/").encode("ascii")
-_STANDARD = bytes(_THEIRS[_OURS.index(byte)] if byte in _OURS else 0 for byte in range(256))
-"""To the alphabet of RFC 4648 section 4; what is in neither becomes a byte that is in none."""
+_STANDARD = bytes(
+    _THEIRS[_OURS.index(byte)] if byte in _OURS else byte if byte == ord(".") else 0
+    for byte in range(256)
+)
+"""To the alphabet of RFC 4648 section 4; what is in neither becomes a byte that is in none.
+
+Dots stay, which are in none either, so that a token is translated whole.
+"""
 _ENDINGS = (
     (b'"', None),
     (b'"', frozenset(b"")),
@@ -42,6 +49,7 @@ zero, which is nothing after a whole number of groups and one character.
 """
 
 _decode_base64 = msgspec.json.Decoder(bytes).decode
+
 decode_json = msgspec.json.Decoder().decode
 """Not strict: takes the last of duplicate members, and any nesting."""
 encode_json = msgspec.json.Encoder().encode
@@ -55,16 +63,16 @@ _KID_LENGTH = 512
 
 
 def split(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """The header, the payload and the signature of a token, still encoded, and what is signed.
+    """The header and what is signed, as they stand; payload and signature for `decode_standard`.
 
     Raises:
         Refusal: `token_malformed`.
     """
-    signed, _, signature = token.rpartition(b".")
+    signed, _, signature = token.translate(_STANDARD).rpartition(b".")
     header, _, payload = signed.partition(b".")
     if not header or not payload or b"." in payload:
         raise Refusal(Reason.TOKEN_MALFORMED)
-    return header, payload, signature, signed
+    return token[: len(header)], token[: len(signed)], payload, signature
 
 
 def decode_segment(segment: bytes) -> bytes:
@@ -74,12 +82,21 @@ def decode_segment(segment: bytes) -> bytes:
         Refusal: `token_malformed`, unless it is base64url without padding (RFC 7515 section 2)
             in its one canonical spelling (RFC 4648 section 3.5).
     """
+    return decode_standard(segment.translate(_STANDARD))
+
+
+def decode_standard(segment: bytes) -> bytes:
+    """As `decode_segment`, of a segment in the standard alphabet.
+
+    Raises:
+        Refusal: as there.
+    """
     closing, last = _ENDINGS[len(segment) % 4]
     if last is not None and segment[-1] not in last:
         raise Refusal(Reason.TOKEN_MALFORMED)
     try:
         # JSON's decoder reads base64 as strictly as `binascii`, in half the time.
-        return _decode_base64(b'"' + segment.translate(_STANDARD) + closing)
+        return _decode_base64(b'"' + segment + closing)
     except msgspec.MsgspecError:
         raise Refusal(Reason.TOKEN_MALFORMED) from None
 

@@ -84,13 +84,14 @@ class Form:
         tenant: ClaimPath | None = None,
     ) -> None:
         self._places = (*roles, *scopes, *permissions)
-        self._ends = len(roles), len(roles) + len(scopes)
+        self._scopes_from = len(roles)
+        self._permissions_from = len(roles) + len(scopes)
         self._tenant = tenant
         self._claims = _typed(profile, self._places, tenant)
         self._type = struct_of(tuple(self._claims.values()))
         self._standardised = profile.standardised if profile.renamed else None
-        self._learner = None if profile.renamed else Learner(self._claims)
         self.marks = profile.absent.union(profile.fixed)
+        self._learner = None if profile.renamed else Learner(self._claims, self.marks)
         self.audience = attrgetter(self._claims[profile.audience].attribute)
         self._tenant_at = self._attributes([tenant] if tenant is not None else [])
         self._grants_at = self._attributes(self._places) if len(self._places) > 1 else None
@@ -112,7 +113,7 @@ class Form:
         known: Known | None = layout.read(payload) if layout is not None else None
         if layout is None or known is None:
             return self._read_with_care(payload)
-        if self._looks_deeper or not self.marks.isdisjoint(layout.names):
+        if self._looks_deeper or layout.is_watched:
             return known, decode_json(payload)
         return known, _NO_CLAIMS
 
@@ -135,9 +136,10 @@ class Form:
             Refusal: `claim_invalid`, for what is neither text nor a list of text.
         """
         if self._grants_at is not None:
-            return _grants(self._grants_at(known), *self._ends)
-        found = tuple(self._found(path, known, claims) for path in self._places)
-        return _grants(found, *self._ends)
+            found = self._grants_at(known)
+        else:
+            found = tuple(self._found(path, known, claims) for path in self._places)
+        return _grants(found, self._scopes_from, self._permissions_from)
 
     def tenant(self, known: Known, claims: Claims) -> str | None:
         """The tenant that a token is for, if any.

@@ -55,15 +55,18 @@ class Layout:
 
     Args:
         claims: all that may be there, in their order.
+        watched: names that somebody looks for among all claims.
 
     Attributes:
-        names: their names.
+        names: the names of the claims.
+        is_watched: whether there may be one that somebody looks for.
     """
 
-    __slots__ = ("_decode", "_is_flat", "names")
+    __slots__ = ("_decode", "_is_flat", "is_watched", "names")
 
-    def __init__(self, claims: tuple[Claim, ...]) -> None:
+    def __init__(self, claims: tuple[Claim, ...], watched: frozenset[str]) -> None:
         self.names = frozenset(claim.name for claim in claims)
+        self.is_watched = not watched.isdisjoint(self.names)
         self._decode = msgspec.json.Decoder(struct_of(claims, closed=True)).decode
         self._is_flat = all(claim.kind is not Any for claim in claims)
 
@@ -83,16 +86,18 @@ class Learner:
 
     Args:
         known: the claims whose types are given.
+        watched: see `Layout`.
 
     Attributes:
         layout: what was learnt last; None before the first token.
     """
 
-    __slots__ = ("_known", "_left", "_seen", "layout")
+    __slots__ = ("_known", "_left", "_seen", "_watched", "layout")
 
-    def __init__(self, known: Mapping[str, Claim]) -> None:
+    def __init__(self, known: Mapping[str, Claim], watched: frozenset[str] = frozenset()) -> None:
         self.layout: Layout | None = None
         self._known = known
+        self._watched = watched
         self._seen: dict[str, Any] = {}
         self._left = _MOST_LAYOUTS
 
@@ -107,10 +112,9 @@ class Learner:
         kinds = {name: _joined(_kind_of(v), self._seen.get(name)) for name, v in claims.items()}
         others = {name: kind for name, kind in self._seen.items() if name not in kinds}
         self._seen = kinds | others if len(kinds) + len(others) <= MOST_NAMES else kinds
+        order = dict.fromkeys([*self._seen, *self._known])
         try:
-            self.layout = Layout(
-                tuple(map(self._claim, dict.fromkeys([*self._seen, *self._known])))
-            )
+            self.layout = Layout(tuple(map(self._claim, order)), self._watched)
         except ValueError:  # a name that has to be escaped
             self._left = 0
 

@@ -16,7 +16,7 @@ from jwt_guard.tokens.cache import CacheEntry, TokenCache, digest_of
 from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.compact import (
     Header,
-    decode_segment,
+    decode_standard,
     issuer_in,
     parse_header,
     split,
@@ -155,9 +155,9 @@ class Verifier:
         decryptor = None
         if self.decryptors.is_needed and is_encrypted(token):
             token, decryptor = self.decryptors.opened(token)
-        opening, middle, closing, signed = split(token)
+        opening, signed, middle, closing = split(token)
         header = self._headers.get(opening) or parse_header(opening)
-        payload = decode_segment(middle)
+        payload = decode_standard(middle)
         # Nothing but the name is read before the signature is checked.
         issuer = issuer_in(payload)
         trusted = self.issuers.get(issuer) if type(issuer) is str else None
@@ -168,7 +168,7 @@ class Verifier:
             raise Refusal(Reason.TOKEN_NOT_ENCRYPTED if plain else Reason.DECRYPTION_FAILED)
         if header.algorithm not in trusted.algorithms:
             raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
-        signature = decode_segment(closing)
+        signature = decode_standard(closing)
         return _Read(opening, header, payload, signed, signature, trusted)
 
     def _judged(self, read: _Read, digest: bytes | None = None) -> Principal | Flow[Principal]:

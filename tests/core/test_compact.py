@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from jwt_guard import Reason, Refusal
-from jwt_guard.tokens.compact import decode_object, decode_segment, parse_header, split
+from jwt_guard.tokens.compact import (
+    decode_object,
+    decode_segment,
+    decode_standard,
+    parse_header,
+    split,
+)
 from tests.support.tokens import segment
 
 
@@ -20,13 +26,21 @@ MALFORMED = (Reason.TOKEN_MALFORMED, None)
 
 def test_three_segments_are_taken_apart() -> None:
     """The signed part is the first two with their dot."""
-    parts = split(b"aa.bb.cc")
-    assert parts == (b"aa", b"bb", b"cc", b"aa.bb")
+    parts = split(b"a-.b_.c-")
+    assert parts == (b"a-", b"a-.b_", b"b/", b"c+")
 
 
 def test_an_empty_signature_is_left_to_the_verifier() -> None:
     """It has three segments; that nothing signs it is another finding."""
-    assert split(b"aa.bb.") == (b"aa", b"bb", b"", b"aa.bb")
+    assert split(b"aa.bb.") == (b"aa", b"aa.bb", b"bb", b"")
+
+
+@pytest.mark.parametrize("foreign", [b"+", b"/", b"=", b" ", b"\n", b"\x00", b"\xc3"])
+def test_characters_of_another_alphabet_survive_no_translation(foreign: bytes) -> None:
+    """What stands in for them is in no alphabet."""
+    _, _, payload, signature = split(b"aa.bbb" + foreign + b".ccc" + foreign)
+    assert _reason(decode_standard, payload) == MALFORMED
+    assert _reason(decode_standard, signature) == MALFORMED
 
 
 @pytest.mark.parametrize(
