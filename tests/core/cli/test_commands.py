@@ -148,12 +148,14 @@ def test_check_lists_every_mistake(config: Path) -> None:
 def test_check_names_what_weakens(config: Path) -> None:
     """Each weakening setting is a finding at its path, and fails the check."""
     config.write_text(
-        "leeway = 120\n"
+        "leeway = 120\nmax_token_age = 100000\n"
         + CONFIG
         + """\
 access_lifetime = 7200
 [routes]
 protect = "marked"
+public = ["/health", "/*"]
+no_store = false
 [[issuers]]
 issuer = "http://127.0.0.1:8080"
 keys = "keys.json"
@@ -172,7 +174,10 @@ algorithms = ["HS256"]
     assert result.exit_code == 1
     assert paths == {
         "leeway": "warning",
+        "max_token_age": "note",
         "routes.protect": "note",
+        "routes.public": "warning",
+        "routes.no_store": "note",
         "tokens.access_lifetime": "warning",
         "store.url": "note",
         "audit.sink": "note",
