@@ -13,7 +13,7 @@ import httpx2
 
 __all__ = ["EVERYWHERE", "FRAMEWORKS", "RunningApp", "running_apps"]
 
-FRAMEWORKS = ("starlette", "flask", "django")
+FRAMEWORKS = ("starlette", "fastapi", "flask", "django")
 """The frameworks that the tour compares."""
 
 EVERYWHERE = ("starlette", "fastapi", "flask", "django", "django-asgi")
