@@ -158,7 +158,8 @@ class _Layout:
 
     def __init__(self, console: Console, frameworks: Sequence[str]) -> None:
         self._frameworks = frameworks
-        self._dash, *self._marks = "-+x" if console.options.ascii_only else "─✓✗"
+        signs = ("-", "+", "x") if console.options.ascii_only else ("─", "✓", "✗")
+        self._dash, self._good, self._bad = signs
         self._narrow = console.width < _NARROW
         expected, answers = 18 if self._narrow else 22, [max(len(name), 5) for name in frameworks]
         rest = console.width - expected - sum(answers) - _GAP * (len(answers) + 1)
@@ -182,10 +183,9 @@ class _Layout:
         return self._grid([asked, Text(stop.title), Text(stop.expected), *answers])
 
     def _cell(self, answer: "Answer") -> Text:
-        good, bad = self._marks
         if answer.right:
-            return Text(f"{good} {answer.status}", "green")
-        return Text(f"{bad} {answer.text}", "bold red")
+            return Text(f"{self._good} {answer.status}", "green")
+        return Text(f"{self._bad} {answer.text}", "bold red")
 
     def _grid(self, cells: list[Text], *more: list[Text]) -> Table:
         if self._narrow:
