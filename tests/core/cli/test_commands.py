@@ -117,6 +117,25 @@ def test_verify_prints_nothing_that_moves_the_cursor(config: Path) -> None:
     assert "a?[2Jda" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--subject", ""], "claim_invalid (sub)"),
+        (["--subject", "ada", "--client", "ada"], "claim_invalid (sub)"),
+        (["--subject", "ada", "--claim", "x=123456789012345678901234567890"], "token_malformed"),
+        (["--subject", "ada", "--claim", "nbf=99999999999"], "token_not_yet_valid (nbf)"),
+    ],
+)
+def test_issue_tells_of_a_token_that_would_be_refused(
+    config: Path, options: list[str], why: str
+) -> None:
+    """It is printed all the same, for whoever wants just such a token."""
+    result = call("issue", "--config", config, *options)
+    assert result.exit_code == 0
+    assert result.stderr == f"this token is refused: {why}\n"
+    assert call("verify", "--config", config, result.stdout.strip()).exit_code == 1
+
+
 def test_wrong_use_is_status_2(config: Path) -> None:
     """No token, an unknown option, a missing file: wrong use."""
     assert call("verify", "--config", config).exit_code == 2
