@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, rsa, x25519
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -396,14 +397,21 @@ def test_every_kind_of_key_comes_in_as_pem_and_jwk(algorithm: str) -> None:
         assert guard.verify(token).subject == "ada"
 
 
-def test_certificates_and_several_blocks_come_in(certificate_pem: str) -> None:
-    """A file may hold several blocks; those that are no keys are reported."""
+def test_certificates_and_several_blocks_come_in(
+    certificate_pem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file may hold several blocks, and explanations; those that are no keys are reported."""
+    caplog.set_level("INFO", "jwt_guard")
     loaded = load_text(
-        certificate_pem + public_pem("ES256").decode() + "-----BEGIN X-----\nAA==\n-----END X-----",
+        "Bag Attributes\n  friendlyName: api\n"
+        + certificate_pem
+        + public_pem("ES256").decode()
+        + "-----BEGIN X-----\nAA==\n-----END X-----",
         ["RS256", "ES256"],
     )
     assert [key.algorithms for key in loaded.keys.keys] == [("RS256",), ("ES256",)]
     assert loaded.skipped == ("PEM block 2: unreadable (ValueError)",)
+    assert caplog.messages == [f"of a key set some are not used: {loaded.skipped[0]}"]
 
 
 def _pem(private: Any) -> str:
@@ -429,6 +437,22 @@ def _pem(private: Any) -> str:
 def test_other_text_is_refused(text: str, why: str) -> None:
     """Whatever is no key says so, and raises nothing else."""
     assert why in _why(load_text, text, ["ES256", "EdDSA"])
+
+
+SAFE_CURVES = {"secp256r1", "secp384r1", "secp521r1", "secp256k1"}
+
+
+@pytest.mark.parametrize("curve", ec.EllipticCurve.__subclasses__(), ids=lambda curve: curve.name)
+def test_other_curves_are_refused(curve: Any) -> None:
+    """Of all that the library knows, four are named in JOSE."""
+    try:
+        pem = _pem(ec.generate_private_key(curve()))
+    except UnsupportedAlgorithm:
+        pytest.skip(f"OpenSSL here knows no {curve.name}")
+    if curve.name in SAFE_CURVES:
+        assert load_text(pem, list(ALGORITHMS)).keys
+    else:
+        assert "of a type that signs no token" in _why(load_text, pem, list(ALGORITHMS))
 
 
 # Our own
