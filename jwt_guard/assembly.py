@@ -81,7 +81,7 @@ class Assembly:
         own = self._signing_keys(problems)
         trusted = self._named(problems)
         if problems:
-            raise ConfigurationError(*problems)
+            raise ConfigurationError(*dict.fromkeys(problems))  # tenants of one table share theirs
         if self._config.tokens is not None and own is not None:
             trusted[self._config.tokens.issuer] = _own(
                 self._config, self._config.tokens.issuer, own
@@ -131,11 +131,11 @@ class Assembly:
 
     def _named(self, problems: list[Problem]) -> dict[str, TrustedIssuer]:
         trusted: dict[str, TrustedIssuer] = {}
-        for place, issuer in enumerate(self._config.issuers):
+        for issuer in self._config.issuers:
             try:
                 trusted[issuer.issuer] = self._trusted(issuer)
             except _Unusable as unusable:
-                problems += unusable.problems(f"issuers[{place}]")
+                problems += unusable.problems(issuer.at)
         return trusted
 
     def _trusted(self, issuer: IssuerConfig) -> TrustedIssuer:

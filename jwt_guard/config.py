@@ -9,8 +9,9 @@ by the guard that is built from it.
 import os
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.decryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from jwt_guard.keys.reach import Reach
 from jwt_guard.keys.urls import is_fetchable
-from jwt_guard.requirements import RoleHierarchy
+from jwt_guard.requirements import implied_by
 from jwt_guard.routes import PathList
 from jwt_guard.settings import (
     Mistake,
@@ -225,6 +226,8 @@ class IssuerConfig:
         "the tenants for which `{tenant}` in `issuer` and `keys` stands; each is an issuer",
         default=(),
     )
+    at: str = field(default="issuer", compare=False)
+    """Where it stands in the configuration."""
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "IssuerConfig":
@@ -253,20 +256,26 @@ class IssuerConfig:
             for tenant in self.tenants
         ) or (self,)
 
-    def problems(self, at: str) -> list[Problem]:
+    def problems(self, at: str, sound: AbstractSet[str]) -> Iterator[Problem]:
         """What is wrong between the fields."""
-        found = self._name_problems(at)
-        if (self.keys is None) == (self.secret is None):
-            found.append(_of(at, "keys", "needs keys or a secret, one of them", "set `keys`"))
-        if self.secret is not None and not ALGORITHMS[self.algorithms[0]].symmetric:
-            found.append(
-                _of(at, "secret", "goes with HS256, HS384 or HS512 only", "set `keys` instead")
-            )
-        rules = (self.key_management, self.content_encryption)
-        if self.decryption_keys is None and rules != (_KEY_MANAGEMENT, _CONTENT_ENCRYPTION):
+        if sound >= {"tenants", "keys"}:
+            yield from self._name_problems(at)
+        if "decryption_keys" in sound and self._only_the_rules_of_encryption:
             message = "is missing, so that unencrypted tokens would be accepted"
-            found.append(_of(at, "decryption_keys", message, "name our private keys"))
-        return found + self._place_problems(at)
+            yield _of(at, "decryption_keys", message, "name our private keys")
+        if not sound >= {"keys", "secret"}:
+            return
+        if (self.keys is None) == (self.secret is None):
+            yield _of(at, "keys", "needs keys or a secret, one of them", "set `keys`")
+        if self.secret is not None and not ALGORITHMS[self.algorithms[0]].symmetric:
+            yield _of(at, "secret", "goes with HS256, HS384 or HS512 only", "set `keys` instead")
+        yield from self._place_problems(at)
+
+    @property
+    def _only_the_rules_of_encryption(self) -> bool:
+        """Whether it says how tokens are encrypted, and not by which keys."""
+        rules = self.key_management, self.content_encryption
+        return self.decryption_keys is None and rules != (_KEY_MANAGEMENT, _CONTENT_ENCRYPTION)
 
     def _name_problems(self, at: str) -> list[Problem]:
         """Names that no token bears."""
@@ -346,20 +355,13 @@ class RolesConfig:
         table(names), 'which roles a role implies: { admin = ["analyst"] }', factory=dict
     )
 
-    def problems(self, at: str) -> list[Problem]:
-        """What is wrong between the fields."""
-        hierarchy = RoleHierarchy(self.hierarchy)
-        return [
-            _of(
-                at,
-                "hierarchy",
-                f"goes in a circle, so that {each} may do what {name} may",
-                "let roles imply lower ones only",
-            )
-            for name, below in self.hierarchy.items()
-            for each in below
-            if each != name and hierarchy.satisfies(frozenset({each}), name)
-        ]
+    def problems(self, at: str, sound: AbstractSet[str]) -> Iterator[Problem]:
+        """A circle would make the least role as good as the greatest."""
+        hierarchy = self.hierarchy
+        circle = sorted(name for name in hierarchy if name in implied_by(name, hierarchy))
+        if circle:
+            message = f"goes in a circle, so that {' and '.join(circle)} are the same"
+            yield _of(at, "hierarchy", message, "let each role imply lesser ones only")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,11 +415,11 @@ class PolicyConfig:
         seconds(60, 3650 * _DAY), "how long any session lives, in seconds", default=None
     )
 
-    def problems(self, at: str) -> list[Problem]:
+    def problems(self, at: str, sound: AbstractSet[str]) -> Iterator[Problem]:
         """What is wrong between the fields."""
-        if self.clients or self.roles or self.tenants:
-            return []
-        return [_of(at, "clients", "is for everybody", "set clients, roles or tenants")]
+        conditions = {"clients": self.clients, "roles": self.roles, "tenants": self.tenants}
+        if not any(value or name not in sound for name, value in conditions.items()):
+            yield _of(at, "clients", "is for everybody", "set clients, roles or tenants")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -553,38 +555,57 @@ class Config:
         Raises:
             ConfigurationError: with every mistake that it holds.
         """
-        if isinstance(source, Config):
-            return source
-        if isinstance(source, Mapping):
-            return cls._read(source, Path.cwd())
-        file = Path(source)
-        raw = _overruled(_parsed(file), os.environ if environ is None else environ)
-        return cls._read({**(defaults or {}), **raw}, file.resolve().parent)
+        config, problems = cls.drafted(source, environ=environ, defaults=defaults)
+        if problems:
+            raise ConfigurationError(*problems)
+        return config
 
     @classmethod
-    def _read(cls, raw: Mapping[str, Any], base: Path) -> "Config":
+    def drafted(
+        cls,
+        source: "Source",
+        *,
+        environ: Mapping[str, str] | None = None,
+        defaults: Mapping[str, Any] | None = None,
+    ) -> tuple["Config", tuple[Problem, ...]]:
+        """As `load`, but with the mistakes beside what could be read.
+
+        Where there are any, what could be read is for nothing but to find more of them.
+
+        Raises:
+            ConfigurationError: the file cannot be read at all.
+        """
+        if isinstance(source, Config):
+            return source, ()
+        if isinstance(source, Mapping):
+            return cls._drafted(source, Path.cwd())
+        file = Path(source)
+        raw = _overruled(_parsed(file), os.environ if environ is None else environ)
+        return cls._drafted({**(defaults or {}), **raw}, file.resolve().parent)
+
+    @classmethod
+    def _drafted(cls, raw: Mapping[str, Any], base: Path) -> tuple["Config", tuple[Problem, ...]]:
         problems: list[Problem] = []
         read = read_section(cls, raw, "", problems)
-        if read is None or problems:
-            raise ConfigurationError(*problems)
-        values = {f.name: getattr(read, f.name) for f in fields(cls)}
+        if read is None:  # the audience alone has no default
+            again: list[Problem] = []
+            read = read_section(cls, {**raw, "audience": "nobody"}, "", again)
+            assert read is not None  # noqa: S101
+            problems += [problem for problem in again if problem not in problems]
         issuers = tuple(each for issuer in read.issuers for each in issuer.per_tenant())
-        return cls(**{**values, "issuers": issuers, "base": base})
+        return replace(read, issuers=issuers, base=base), tuple(problems)
 
-    def problems(self, at: str) -> list[Problem]:
+    def problems(self, at: str, sound: AbstractSet[str]) -> Iterator[Problem]:
         """What is wrong between the sections."""
-        found = []
-        if not (self.issuers or self.tokens or self.issuers_in_code):
-            found.append(_of(at, "issuers", "trusts nobody", "add [[issuers]] or [tokens]"))
-        if self.cookies.enabled and self.tokens is None:
-            found.append(_of(at, "cookies.enabled", "has no tokens to carry", "add [tokens]"))
+        nobody = not (self.issuers or self.tokens or self.issuers_in_code)
+        if nobody and sound >= {"issuers", "tokens", "issuers_in_code"}:
+            yield _of(at, "issuers", "trusts nobody", "add [[issuers]] or [tokens]")
+        if self.cookies.enabled and self.tokens is None and "tokens" in sound:
+            yield _of(at, "cookies.enabled", "has no tokens to carry", "add [tokens]")
         trusted = [each.issuer for issuer in self.issuers for each in issuer.per_tenant()]
         trusted += [self.tokens.issuer] if self.tokens else []
-        found += [
-            _of(at, "issuers", f"names {name} twice", "give each issuer one table")
-            for name in sorted({name for name in trusted if trusted.count(name) > 1})
-        ]
-        return found
+        for name in sorted({name for name in trusted if trusted.count(name) > 1}):
+            yield _of(at, "issuers", f"names {name} twice", "give each issuer one table")
 
 
 Source = Config | Mapping[str, Any] | str | os.PathLike[str]

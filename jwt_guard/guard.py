@@ -16,7 +16,7 @@ from jwt_guard.audit.observer import LogObserver, Observer, Pending, settle
 from jwt_guard.config import Config, Source
 from jwt_guard.credentials.bearer import bearer_token
 from jwt_guard.credentials.csrf import Proof
-from jwt_guard.errors import Reason, Refusal
+from jwt_guard.errors import ConfigurationError, Problem, Reason, Refusal
 from jwt_guard.flow import Flow, arun, run
 from jwt_guard.http import Reply, RequestView, reply_to
 from jwt_guard.keys.remote import KeyStats, RemoteKeys
@@ -24,6 +24,7 @@ from jwt_guard.parts import (
     audit_observers,
     audit_trail,
     cookie_jar,
+    mistakes_in_parts,
     own_secrets,
     sessions_of,
     token_issuer,
@@ -143,6 +144,7 @@ class Guard:
         *,
         clock: Callable[[], float] = time.time,
         store: Store | None = None,
+        open_store: Callable[[Config], Store] = opened_store,
         issuers: IssuerResolver | None = None,
     ) -> "Guard":
         """A guard from a TOML file's path, a mapping with the same keys, or a `Config`.
@@ -151,13 +153,23 @@ class Guard:
             source: the configuration.
             clock: seconds since 1970 UTC.
             store: instead of the one that the configuration names.
+            open_store: opens that one.
             issuers: resolves issuers that the configuration does not name, if it says so with
                 `issuers_in_code`; see `IssuerDirectory`.
 
         Raises:
             ConfigurationError: with every mistake at once.
         """
-        return cls(Config.load(source), clock=clock, store=store, issuers=issuers)
+        config, problems = Config.drafted(source)
+        if store is not None:
+            open_store = lambda config: store  # noqa: E731
+        if problems:
+            raise _all_of(problems, mistakes_in_parts(config, open_store))
+        try:
+            return cls(config, clock=clock, store=open_store(config), issuers=issuers)
+        except ConfigurationError as error:
+            more = mistakes_in_parts(config, open_store)
+            raise _all_of(error.problems, more) from None
 
     def verify(self, token: str | bytes) -> Principal:
         """The caller of a token, blocking.
@@ -469,6 +481,13 @@ class Guard:
 
 def _reloaded(trusted: TrustedIssuer) -> bool:
     return run(trusted.keys.reload())
+
+
+def _all_of(found: tuple[Problem, ...], more: Iterable[Problem]) -> ConfigurationError:
+    """What was found, and what more there is in places of which that says nothing."""
+    told = {problem.path for problem in found}
+    new = dict.fromkeys(problem for problem in more if problem.path not in told)
+    return ConfigurationError(*found, *new)
 
 
 def _recorded(outcome: Outcome, pending: Iterable[Pending]) -> Flow[Outcome]:

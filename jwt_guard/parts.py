@@ -1,7 +1,9 @@
 """The parts of a guard beside its issuers: audit trail, token issuer, sessions, cookies."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
+from jwt_guard.assembly import Assembly
 from jwt_guard.audit.building import Builder
 from jwt_guard.audit.observer import EventName, Observer, Occurrence
 from jwt_guard.audit.trail import AuditTrail
@@ -9,6 +11,7 @@ from jwt_guard.config import Config
 from jwt_guard.credentials.cookies import CookieJar
 from jwt_guard.credentials.csrf import CsrfRule
 from jwt_guard.credentials.sealing import Sealer
+from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.signing import SigningKeys
 from jwt_guard.sessions.building import lifetimes_of, refresh_keys_of, server_secrets
 from jwt_guard.sessions.manager import Sessions
@@ -19,6 +22,7 @@ __all__ = [
     "audit_observers",
     "audit_trail",
     "cookie_jar",
+    "mistakes_in_parts",
     "own_secrets",
     "sessions_of",
     "token_issuer",
@@ -39,9 +43,33 @@ def cookie_jar(config: Config, secrets: Sequence[bytes]) -> CookieJar | None:
     )
 
 
+def mistakes_in_parts(config: Config, open_store: Callable[[Config], object]) -> Iterator[Problem]:
+    """What of a configuration no part can be built of, each tried by itself.
+
+    Args:
+        config: one that reads, or what could be read of it.
+        open_store: opens the store that it names.
+    """
+    parts: list[Callable[[], object]] = [Assembly(config).issuers, partial(open_store, config)]
+    if config.tokens is not None and config.tokens.refresh_secret:
+        parts.append(partial(refresh_keys_of, config.tokens, config.base))
+    if _is_audited(config):
+        builder = Builder(config.audit, base=config.base, service=config.realm)
+        parts += [builder.sinks, builder.pseudonyms, builder.trail]
+    for part in parts:
+        try:
+            part()
+        except ConfigurationError as error:
+            yield from error.problems
+
+
+def _is_audited(config: Config) -> bool:
+    return bool(config.audit.sink or config.audit.metrics or config.audit.otel.metrics)
+
+
 def audit_trail(config: Config, clock: Clock) -> AuditTrail | None:
     """Records every outcome, if the configuration says where."""
-    if not (config.audit.sink or config.audit.metrics or config.audit.otel.metrics):
+    if not _is_audited(config):
         return None
     builder = Builder(config.audit, base=config.base, service=config.realm, clock=clock)
     trail = builder.trail()
@@ -57,8 +85,8 @@ def _weakened(config: Config) -> list[str]:
     """The settings by which a configuration gives up what it would promise."""
     found = ["store.fail_open"] if config.store.fail_open else []
     return found + [
-        f"issuers[{place}].{name}"
-        for place, issuer in enumerate(config.issuers)
+        f"{issuer.at}.{name}"
+        for issuer in config.issuers
         for name in ("allow_http", "private_network")
         if getattr(issuer, name)
     ]

@@ -8,7 +8,7 @@ wrong type or unsafe. The reference in the documentation is written from the sam
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from jwt_guard.errors import Problem
 
@@ -85,28 +85,49 @@ def sections(kind: type[Any], doc: str) -> Any:
 
 
 def read_section(kind: type[S], raw: Any, path: str, problems: Problems) -> S | None:
-    """A section from a raw mapping; None after a problem that leaves nothing to build.
+    """A section from a raw mapping, or what can be read of it: a broken value is its default.
 
     Args:
-        kind: the dataclass of the section. A method `problems(path)` of it, if there is one,
-            reports what is wrong between its fields.
+        kind: the dataclass of the section. A method `problems(path, sound)` of it, if there is
+            one, reports what is wrong between its fields; `sound` has the names of those that
+            are as they were meant. A field `at`, if there is one, receives the path.
         raw: the mapping as it came.
         path: where it stands, empty at the top.
         problems: receives every mistake.
+
+    Returns:
+        The section; None where something is broken that has no default.
     """
     if not isinstance(raw, Mapping):
         problems.append(_problem(path, "is not a table", f"write it as [{path}]"))
         return None
-    before = len(problems)
     known = {f.name: f for f in fields(kind) if f.metadata}  # type: ignore[arg-type]
     problems.extend(_unknown(raw, known, path))
-    values = {name: _value(f, raw, _join(path, name), problems) for name, f in known.items()}
-    if len(problems) > before:
+    values, sound = _values(known, raw, path, problems)
+    if any(value is _LACKING for value in values.values()):
         return None
-    made = kind(**values)
+    place = {"at": path} if any(f.name == "at" for f in fields(kind)) else {}  # type: ignore[arg-type]
+    made = kind(**values, **place)
     between = getattr(made, "problems", None)
-    problems.extend(between(path) if between else ())
+    problems.extend(between(path, sound) if between else ())
     return made
+
+
+_LACKING: Final = object()
+"""A value that is broken or missing, and has no default."""
+
+
+def _values(
+    known: Mapping[str, Field[Any]], raw: Mapping[str, Any], path: str, problems: Problems
+) -> tuple[dict[str, Any], set[str]]:
+    """The values of all fields, and the names of those without a mistake."""
+    values, sound = {}, set()
+    for name, field_ in known.items():
+        before = len(problems)
+        values[name] = _value(field_, raw, _join(path, name), problems)
+        if len(problems) == before:
+            sound.add(name)
+    return values, sound
 
 
 def _join(path: str, name: str) -> str:
@@ -132,24 +153,24 @@ def _suggestion(name: str, known: Mapping[str, Any]) -> str:
 
 def _value(f: Field[Any], raw: Mapping[str, Any], path: str, problems: Problems) -> Any:
     if f.name not in raw:
-        return _default(f, path, problems)
+        if _default(f) is _LACKING:
+            problems.append(_problem(path, "is missing", f"set it: {f.metadata['doc']}"))
+        return _default(f)
     nested: _Nested | None = f.metadata.get("nested")
     if nested is not None:
-        return _read_nested(nested, raw[f.name], path, problems)
+        read = _read_nested(nested, raw[f.name], path, problems)
+        return _default(f) if read is None else read
     try:
         return f.metadata["read"](raw[f.name])
     except Mistake as mistake:
         problems.append(_problem(path, mistake.message, mistake.remedy))
-        return None
+        return _default(f)
 
 
-def _default(f: Field[Any], path: str, problems: Problems) -> Any:
-    if f.default is not MISSING:
-        return f.default
+def _default(f: Field[Any]) -> Any:
     if f.default_factory is not MISSING:
         return f.default_factory()
-    problems.append(_problem(path, "is missing", f"set it: {f.metadata['doc']}"))
-    return None
+    return _LACKING if f.default is MISSING else f.default
 
 
 def _read_nested(nested: _Nested, raw: Any, path: str, problems: Problems) -> Any:

@@ -10,7 +10,7 @@ from sample_apps import shared
 from sample_apps.shared import REQUIREMENTS
 from sample_apps.wsgi_server import serve
 
-__all__ = ["create_app", "main"]
+__all__ = ["create_app"]
 
 Answer = dict[str, Any]
 
@@ -70,10 +70,5 @@ def invoices(tenant: str) -> Answer:
     return shared.invoices(tenant)
 
 
-def main() -> None:
-    """Serve until told to stop."""
-    shared.start(create_app, serve)
-
-
 if __name__ == "__main__":
-    main()
+    shared.start(create_app, serve)

@@ -49,17 +49,30 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What one framework answered, and whether that was right."""
+    """What one framework answered.
+
+    Attributes:
+        framework: its name.
+        status, error: what came back.
+        expected: whether that is what must come back.
+        alike: whether the whole answer is the first framework's.
+    """
 
     framework: str
     status: int
     error: str | None
-    right: bool
+    expected: bool
+    alike: bool
+
+    @property
+    def right(self) -> bool:
+        """Whether it answered as it must."""
+        return self.expected and self.alike
 
     @property
     def text(self) -> str:
         """What came back, in a word or two."""
-        return _summary(self.status, self.error)
+        return _summary(self.status, self.error) + ("" if self.alike else " unlike")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,12 +112,12 @@ def _sent(client: httpx2.Client, url: str, stop: Stop) -> httpx2.Response:
 
 def _answer(app: RunningApp, stop: Stop, reply: httpx2.Response, first: httpx2.Response) -> Answer:
     error = _error_of(reply)
-    expected = reply.status_code == stop.status and error == stop.error
     return Answer(
         framework=app.framework,
         status=reply.status_code,
         error=error,
-        right=expected and _said(reply) == _said(first),
+        expected=reply.status_code == stop.status and error == stop.error,
+        alike=_said(reply) == _said(first),
     )
 
 

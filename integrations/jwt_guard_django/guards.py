@@ -15,13 +15,14 @@ from django.core.signals import setting_changed
 from django.dispatch import receiver
 from django.utils.module_loading import import_string
 
+from jwt_guard.assembly import opened_store
 from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.guard import Guard
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
 from jwt_guard.routes import PathList
-from jwt_guard.stores.protocol import UnusableStore
+from jwt_guard.stores.protocol import Store, UnusableStore
 
 __all__ = ["UserOf", "default_rules", "get_guard", "guards", "user_of"]
 
@@ -95,7 +96,7 @@ def _make() -> dict[str, Guard]:
     problems: list[Problem] = []
     for name, place, source in _sources():
         try:
-            made[name] = source if isinstance(source, Guard) else _guard(Config.load(source))
+            made[name] = _guard(source)
         except ConfigurationError as error:
             problems += [_at(place, problem) for problem in error.problems]
     if not made and not problems:
@@ -106,14 +107,20 @@ def _make() -> dict[str, Guard]:
     return made
 
 
-def _guard(config: Config) -> Guard:
-    """A guard, with its store in one of the project's databases if the URL names one."""
+def _guard(source: Any) -> Guard:
+    if isinstance(source, Guard):
+        return source
+    return Guard.from_config(source, open_store=_opened_store)
+
+
+def _opened_store(config: Config) -> Store:
+    """The store that a configuration names, which may be one of the project's databases."""
     if not config.store.url.startswith("django:"):
-        return Guard(config)
+        return opened_store(config)
     from jwt_guard_django.store import DjangoStore  # models wait for the apps to be ready
 
     try:
-        return Guard(config, store=DjangoStore.from_url(config.store.url))
+        return DjangoStore.from_url(config.store.url)
     except UnusableStore as error:
         problem = Problem(path="store.url", message=str(error), remedy="name a database's alias")
         raise ConfigurationError(problem) from None

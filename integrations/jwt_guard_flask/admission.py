@@ -6,6 +6,7 @@ from typing import NoReturn, TypeVar, cast
 
 import msgspec
 from flask import Flask, Request, Response, abort, current_app, g, request
+from werkzeug.datastructures import Headers
 from werkzeug.local import LocalProxy
 
 from jwt_guard.errors import Refusal
@@ -153,7 +154,9 @@ def refused(refusal: Refusal) -> Response:
 
 def response_of(reply: Reply) -> Response:
     """A reply of the core as a response of Flask."""
-    return Response(reply.body, status=reply.status, headers=list(reply.headers))
+    response = Response(reply.body, status=reply.status)
+    response.headers = Headers(reply.headers)  # without a type for what has no body
+    return response
 
 
 def keep_private(response: Response) -> Response:

@@ -17,6 +17,7 @@ Level = Literal["note", "warning"]
 _LONG_OUTAGE = 86_400
 _LONG_LEEWAY = 60
 _LONG_ACCESS = 3600
+_LONG_AGE = 86_400
 _REFERENCES = ("env:", "file:")
 
 
@@ -44,10 +45,10 @@ def findings(config: Config) -> tuple[Finding, ...]:
     found: list[Finding] = []
     for check in _CHECKS:
         found.extend(check(config))
-    for place, issuer in enumerate(config.issuers):
+    for issuer in config.issuers:
         for check_issuer in _ISSUER_CHECKS:
-            found.extend(check_issuer(f"issuers[{place}]", issuer))
-    return tuple(found)
+            found.extend(check_issuer(issuer.at, issuer))
+    return tuple(dict.fromkeys(found))  # the tenants of one table have the same
 
 
 def _leeway(config: Config) -> Iterator[Finding]:
@@ -72,25 +73,36 @@ def _unguarded_routes(config: Config) -> Iterator[Finding]:
         )
 
 
-def _public_everything(config: Config) -> Iterator[Finding]:
+def _everything_public(config: Config) -> Iterator[Finding]:
     if "/*" in config.routes.public:
         yield Finding(
             level="warning",
             path="routes.public",
-            message="every route that nobody marked is open to everyone",
-            remedy="name the public routes one by one",
+            message="every path is public",
+            remedy="name the public paths one by one",
             reference="OWASP ASVS V8.2.1",
         )
 
 
-def _kept_answers(config: Config) -> Iterator[Finding]:
+def _stored_answers(config: Config) -> Iterator[Finding]:
     if not config.routes.no_store:
         yield Finding(
             level="note",
             path="routes.no_store",
-            message="browsers and proxies may keep what verified callers were told",
-            remedy="remove it, or have each route say how its answers are kept",
+            message="caches may keep what verified callers are answered",
+            remedy="remove it, and set Cache-Control where an answer may be kept",
             reference="OWASP ASVS V14.3.2",
+        )
+
+
+def _old_tokens(config: Config) -> Iterator[Finding]:
+    if config.max_token_age is not None and config.max_token_age > _LONG_AGE:
+        yield Finding(
+            level="note",
+            path="max_token_age",
+            message=f"tokens are accepted for {config.max_token_age:g} seconds, if they say so",
+            remedy=f"allow at most {_LONG_AGE}, the default for tokens with `iat`",
+            reference="OWASP ASVS V9.2.1",
         )
 
 
@@ -218,9 +230,10 @@ def _shared_secret(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     _leeway,
+    _old_tokens,
     _unguarded_routes,
-    _public_everything,
-    _kept_answers,
+    _everything_public,
+    _stored_answers,
     _lifetimes,
     _lonely_store,
     _fail_open,

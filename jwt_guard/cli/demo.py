@@ -3,7 +3,7 @@
 import os
 import signal
 import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 from rich.console import Console
-from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from jwt_guard.cli.options import BAD, WRONG_USE, as_json, guard_from, json_option, say
 from jwt_guard.config import ENVIRONMENT_PREFIX
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_PIPE_WIDTH = 160
+_PIPE_WIDTH = 144
+_NARROW = 110
+_GAP = 2
 _AN_HOUR = 3600
 _ISSUER = "https://app.jwt-guard.example"
 _EMBEDDED = f"""\
@@ -63,17 +65,18 @@ def demo(config: Path | None, serve: bool, as_json_: bool) -> None:
     from sample_apps.tour import tour
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the applications are stopped too
-    with _configuration(config) as file:
+    with _configuration(config) as file, ExitStack() as stack:
         issuer = _issuer(file)
         stops = tour(issuer)
         try:
-            with running_apps(file) as apps:
-                steps = _json_tour(stops, apps) if as_json_ else _table_tour(stops, apps)
-                if serve:
-                    _serve(apps, issuer.issue("ada", client_id="demo", lifetime=_AN_HOUR))
+            with Console(stderr=True).status("starting the applications"):
+                apps = stack.enter_context(running_apps(file))
         except RuntimeError as error:
             click.echo(str(error), err=True)
             raise click.exceptions.Exit(WRONG_USE) from None
+        steps = _json_tour(stops, apps) if as_json_ else _table_tour(stops, apps)
+        if serve:
+            _serve(apps, issuer.issue("ada", client_id="demo", lifetime=_AN_HOUR), err=as_json_)
     raise click.exceptions.Exit(0 if all(step.right for step in steps) else BAD)
 
 
@@ -144,56 +147,84 @@ def _as_record(step: "Step") -> dict[str, Any]:
 
 
 def _table_tour(stops: "Sequence[Stop]", apps: "Sequence[RunningApp]") -> "list[Step]":
-    """The table grows on a terminal; in a pipe it comes whole."""
+    """The table grows by a row a request, on a terminal and in a pipe."""
     from sample_apps.tour import walk
 
-    console = Console()
-    table = Table(title="the same requests to each framework", title_style="bold")
-    for column in ("request", "what it shows", "expected", *(app.framework for app in apps)):
-        table.add_column(column, overflow="fold")
+    console = Console() if Console().is_terminal else Console(width=_PIPE_WIDTH)
+    layout = _Layout(console, [app.framework for app in apps])
+    console.print(layout.heading())
     steps: list[Step] = []
-    with _live(console, table) as refresh:
-        for step in walk(stops, apps):
-            steps.append(step)
-            table.add_row(*_cells(step))
-            refresh()
+    for step in walk(stops, apps):
+        steps.append(step)
+        console.print(layout.row(step))
     wrong = sum(not step.right for step in steps)
-    console.print(f"{len(steps) - wrong} of {len(steps)} as expected, on {len(apps)} frameworks")
+    console.print(f"\n{len(steps) - wrong} of {len(steps)} as expected, on {len(apps)} frameworks")
     return steps
 
 
-@contextmanager
-def _live(console: Console, table: Table) -> Generator[Callable[[], None]]:
-    if console.is_terminal:
-        with Live(table, console=console, auto_refresh=False) as live:
-            yield live.refresh
-        return
-    yield lambda: None
-    Console(width=_PIPE_WIDTH).print(table)
+class _Layout:
+    """The columns of the table, whose widths are known before its rows are.
+
+    Args:
+        console: where it is printed. Where that is narrow, a request stands below what it shows.
+        frameworks: the names of those that answer.
+    """
+
+    def __init__(self, console: Console, frameworks: Sequence[str]) -> None:
+        self._frameworks = frameworks
+        signs = ("-", "+", "x") if console.options.ascii_only else ("─", "✓", "✗")
+        self._dash, self._good, self._bad = signs
+        self._narrow = console.width < _NARROW
+        expected, answers = 18 if self._narrow else 22, [max(len(name), 5) for name in frameworks]
+        rest = console.width - expected - sum(answers) - _GAP * (len(answers) + 1)
+        if self._narrow:
+            opening = [max(rest, 16)]
+        else:
+            opening = [(rest - _GAP + 5) // 2, (rest - _GAP - 5) // 2]
+        self._widths = [*opening, expected, *answers]
+
+    def heading(self) -> Table:
+        """The names of the columns."""
+        names = ["request", "what it shows", "expected", *self._frameworks]
+        line = [Text(self._dash * width) for width in self._widths]
+        return self._grid([Text(name, "bold") for name in names], line)
+
+    def row(self, step: "Step") -> Table:
+        """What is asked, what must come back, and what did."""
+        stop = step.stop
+        asked = Text(f"{stop.method} {stop.path.partition('?')[0]}", "cyan")
+        answers = map(self._cell, step.answers)
+        return self._grid([asked, Text(stop.title), Text(stop.expected), *answers])
+
+    def _cell(self, answer: "Answer") -> Text:
+        if answer.right:
+            return Text(f"{self._good} {answer.status}", "green")
+        return Text(f"{self._bad} {answer.text}", "bold red")
+
+    def _grid(self, cells: list[Text], *more: list[Text]) -> Table:
+        if self._narrow:
+            cells = [Text("\n").join([cells[1], cells[0]]), *cells[2:]]
+        grid = Table.grid(padding=(0, _GAP, 0, 0))
+        for width in self._widths:
+            grid.add_column(width=width, overflow="fold")
+        for row in (cells, *more):
+            grid.add_row(*row)
+        return grid
 
 
-def _cells(step: "Step") -> list[str]:
-    stop = step.stop
-    return [
-        f"{stop.method} {stop.path.partition('?')[0]}",
-        stop.title,
-        stop.expected,
-        *(_cell(answer) for answer in step.answers),
-    ]
-
-
-def _cell(answer: "Answer") -> str:
-    return f"[green]✓ {answer.status}[/]" if answer.right else f"[bold red]✗ {answer.text}[/]"
-
-
-def _serve(apps: "Sequence[RunningApp]", token: str) -> None:
-    """Wait for an interrupt, after saying what to try."""
-    say(f"\nUp until Ctrl-C. A page to log in with is at {apps[0].url}/ and, for the next hour:\n")
-    for app in apps:
-        say(f"  curl -i {app.url}/public   # {app.framework}")
-        say(f"  curl -i {app.url}/me")
-        say(f"  curl -i -H 'Authorization: Bearer {token}' {app.url}/me\n")
+def _serve(apps: "Sequence[RunningApp]", token: str, *, err: bool) -> None:
+    """Wait for an interrupt, after saying what to try; beside the JSON, if that is asked for."""
+    click.echo("\n".join(_to_try(apps, token)), err=err)
     try:
         signal.pause()
     except KeyboardInterrupt:
-        say("stopping")
+        click.echo("stopping", err=err)
+
+
+def _to_try(apps: "Sequence[RunningApp]", token: str) -> Iterable[str]:
+    page = apps[0].url
+    yield f"\nUp until Ctrl-C. A page to log in with is at {page}/ and, for the next hour:\n"
+    for app in apps:
+        yield f"  curl -i {app.url}/public   # {app.framework}"
+        yield f"  curl -i {app.url}/me"
+        yield f"  curl -i -H 'Authorization: Bearer {token}' {app.url}/me\n"

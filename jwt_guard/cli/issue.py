@@ -6,7 +6,16 @@ from typing import Any
 import click
 import msgspec
 
-from jwt_guard.cli.options import WRONG_USE, as_json, config_option, guard_from, json_option, say
+from jwt_guard.cli.options import (
+    WRONG_USE,
+    as_json,
+    config_option,
+    guard_from,
+    json_option,
+    say,
+)
+from jwt_guard.errors import Refusal
+from jwt_guard.flow import run
 from jwt_guard.tokens.issuer import TokenIssuer
 
 __all__ = ["issue"]
@@ -52,8 +61,12 @@ def _filled(context: click.Context, parameter: click.Parameter, value: str) -> s
 @click.option("--claim", "claims", multiple=True, callback=_claim, help="Another, NAME=VALUE.")
 @click.option("--lifetime", type=click.IntRange(1, 86_400), help="Seconds; else as configured.")
 def issue(config: Path, as_json_: bool, subject: str, client: str, **asked: Any) -> None:
-    """Issue an access token, signed with the key of [tokens] in the configuration."""
-    issuer = guard_from(config).issuer
+    """Issue an access token, signed with the key of [tokens] in the configuration.
+
+    Of one that this very configuration refuses, a line on standard error says why.
+    """
+    guard = guard_from(config)
+    issuer = guard.issuer
     if issuer is None:
         click.echo("this configuration issues no tokens: add [tokens] to it", err=True)
         raise click.exceptions.Exit(WRONG_USE)
@@ -61,6 +74,10 @@ def issue(config: Path, as_json_: bool, subject: str, client: str, **asked: Any)
     lifetime = int(asked["lifetime"] or issuer.lifetime)
     answer = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}
     say(as_json(answer) if as_json_ else token)
+    try:
+        run(guard.judge(token))
+    except Refusal as refusal:
+        click.echo(f"this token is refused: {refusal}", err=True)
 
 
 def _issued(issuer: TokenIssuer, subject: str, client: str, asked: dict[str, Any]) -> str:

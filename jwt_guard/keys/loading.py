@@ -5,6 +5,7 @@ an HMAC secret. Keys come in one by one: a bad one is skipped and reported, as R
 advises, unless nothing is left or the set as a whole is ambiguous.
 """
 
+import logging
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -42,6 +43,7 @@ __all__ = [
 
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth"})
 """What only who signs needs of a key pair (RFC 7518 section 6, RFC 8037 section 2)."""
+_log = logging.getLogger("jwt_guard.keys")
 
 MAX_KEYS = 200
 """More keys than any issuer publishes; a longer set is refused."""
@@ -75,10 +77,10 @@ def load_text(text: str, algorithms: Sequence[str]) -> Loaded:
         UnusableKeys: nothing in it can be used with these algorithms.
     """
     stripped = text.strip()
-    if stripped.startswith("-----BEGIN"):
-        return load_pem(stripped, algorithms)
     if stripped.startswith("{"):
         return load_jwks(_parsed(stripped), algorithms, symmetric=True)
+    if "-----BEGIN " in stripped:  # tools write explanations in front (RFC 7468 section 2)
+        return load_pem(stripped, algorithms)
     raise UnusableKeys("neither PEM nor the JSON of a JWK or a JWK set")
 
 
@@ -177,7 +179,7 @@ def _usable(key: JoseKey, algorithms: Sequence[str], *, symmetric: bool) -> Veri
     if weakness is not None:
         raise UnusableKeys(weakness)
     if not fitting:
-        raise UnusableKeys(f"a {key.key_type} key for none of {', '.join(algorithms)}")
+        raise UnusableKeys(f"an {key.key_type} key for none of {', '.join(algorithms)}")
     return VerifyingKey(kid=key.kid, algorithms=fitting, key=key)
 
 
@@ -205,6 +207,8 @@ def refuse_duplicates(kids: Iterable[str | None]) -> None:
 def _loaded(usable: list[VerifyingKey], skipped: list[str]) -> Loaded:
     if not usable:
         raise UnusableKeys(*(skipped or ["no keys"]))
+    if skipped:
+        _log.info("of a key set some are not used: %s", "; ".join(skipped))
     return Loaded(keys=KeySet(usable), skipped=tuple(skipped))
 
 
@@ -237,9 +241,11 @@ def _pem_key(block: bytes) -> JoseKey:
         raise UnusableKeys(f"unreadable ({type(error).__name__})") from None
     for key_type in ("RSA", "EC", "OKP"):
         try:
-            return without_warnings(JWKRegistry.import_key, pem, key_type)
+            key = without_warnings(JWKRegistry.import_key, pem, key_type)
+            getattr(key, "curve_name", None)  # a curve without a name in JOSE is noticed only here
         except Exception:  # noqa: BLE001, S112 - not of this type
             continue
+        return key
     raise UnusableKeys("of a type that signs no token")
 
 

@@ -21,7 +21,7 @@ CLOCK = Clock()
 """The clock of all guards here; every test starts at `tokens.NOW`."""
 
 ONCE = "https://once.example.test"
-"""An issuer whose tokens are good for one request."""
+"""An issuer whose tokens are good for one request, and whose subjects are people."""
 
 ALGORITHMS = ["ES256", "RS256", "PS256", "ES384", "Ed25519"]
 
@@ -62,6 +62,7 @@ def _configuration(protect: str, cache_size: int) -> dict[str, Any]:
                 "keys": {"keys": [tokens.jwk("ES256", "once")]},
                 "algorithms": ["ES256"],
                 "one_time": True,
+                "client_subjects": False,
             },
         ],
     )

@@ -121,6 +121,14 @@ def test_F10_no_subject(api: Api) -> None:
     refused(api.get("/me", mint(sub="")))
 
 
+def test_F10_a_client_for_its_subject(api: Api) -> None:
+    """Client credentials, which an issuer of people alone does not give: somebody chose that id."""
+    served(api.get("/me", mint(sub="client-1")), "client-1")
+    for client in ({"client_id": "eve"}, {"client_id": "eve", "azp": "eve"}):
+        changes = {"iss": ONCE, "sub": "eve", "jti": f"f10-{next(SERIAL)}", **client}
+        refused(api.get("/me", mint(changes, name="once")))
+
+
 @pytest.mark.parametrize("payload", [[], [claims()], "x", 5, None, True, b"", b"{", b"null "])
 def test_F11_payloads_that_are_no_objects(api: Api, payload: Any) -> None:
     """Rightly signed arrays and scalars."""

@@ -1,11 +1,18 @@
 """Groups C and D: which key is believed, and where nobody lets us fetch one from."""
 
 import hmac
+import secrets
 import socket
 import time
+from base64 import b64encode
+from datetime import datetime, timedelta
+from hashlib import sha1, sha256
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from django.core.handlers.wsgi import WSGIHandler
 from django.test import override_settings
 from flask import Flask
@@ -15,7 +22,18 @@ from jwt_guard_flask import JWTGuard
 from tests.conformance.conftest import Api
 from tests.conformance.expect import refused, served
 from tests.support import tokens
-from tests.support.tokens import ABSENT, claims, configuration, forge, jwk, key, mint, segment
+from tests.support.roca import roca_modulus
+from tests.support.tokens import (
+    ABSENT,
+    claims,
+    configuration,
+    forge,
+    jwk,
+    key,
+    mint,
+    segment,
+    unsegment,
+)
 
 ATTACKER = "https://attacker.example.test"
 STRANGER = key("ES256", "stranger")
@@ -61,17 +79,49 @@ def test_a_kid_may_be_missing_where_one_key_can_be_meant(api: Api) -> None:
     served(api.get("/me", mint(algorithm="ES384", header={"kid": ABSENT})))
 
 
-WEAK = {
-    "C5": {"secret": "only-thirty-one-bytes-of-secret", "algorithms": ["HS256"]},
-    "C6": {
-        "keys": {"kty": "RSA", "n": segment(b"\xc1" * 128), "e": "AQAB"},
-        "algorithms": ["RS256"],
-    },
-    "C7": {
+RSA_2048 = int.from_bytes(unsegment(jwk("RS256")["n"]), "big")
+
+
+def _rsa(modulus: int, **changes: Any) -> dict[str, Any]:
+    number = modulus.to_bytes((modulus.bit_length() + 7) // 8, "big")
+    return {"keys": {"kty": "RSA", "n": segment(number), "e": "AQAB", **changes}}
+
+
+WEAK: dict[str, dict[str, Any]] = {
+    "C5-HS256": {"secret": "only-thirty-one-bytes-of-secret", "algorithms": ["HS256"]},
+    "C5-HS512": {"secret": secrets.token_urlsafe(47)[:63], "algorithms": ["HS512"]},
+    "C5-jwk": {"keys": {"kty": "oct", "k": segment(b"0123456789abcdef")}, "algorithms": ["HS256"]},
+    "C6-1024": {**_rsa(RSA_2048 >> 1024 | 1), "algorithms": ["RS256"]},
+    "C6-e=1": {**_rsa(RSA_2048, e="AQ"), "algorithms": ["RS256"]},
+    "C6-e=3": {**_rsa(RSA_2048, e="Aw"), "algorithms": ["PS256"]},
+    "C6-ROCA": {**_rsa(roca_modulus()), "algorithms": ["RS256"]},
+    "C7-kid": {
         "keys": {"keys": [jwk(), jwk("ES384", kid="ES256-main")]},
         "algorithms": ["ES256", "ES384"],
     },
-    "C8": {"keys": jwk(use="enc"), "algorithms": ["ES256"]},
+    "C7-mixed": {
+        "keys": {"keys": [jwk(), {"kty": "oct", "kid": "s", "k": secrets.token_urlsafe(48)}]},
+        "algorithms": ["ES256"],
+    },
+    "C8-use": {"keys": jwk(use="enc"), "algorithms": ["ES256"]},
+    "C8-key_ops": {"keys": jwk(key_ops=["encrypt"]), "algorithms": ["ES256"]},
+    "C8-alg": {"keys": jwk(alg="ES384"), "algorithms": ["ES256"]},
+}
+
+
+WHY = {
+    "C5-HS256": "shorter than the hash",
+    "C5-HS512": "shorter than the hash",
+    "C5-jwk": "shorter than the hash",
+    "C6-1024": "modulus of 1024 bits",
+    "C6-e=1": "malformed",
+    "C6-e=3": "RSA exponent",
+    "C6-ROCA": "ROCA",
+    "C7-kid": "used by several keys",
+    "C7-mixed": "secrets and public keys",
+    "C8-use": "`use`",
+    "C8-key_ops": "`key_ops`",
+    "C8-alg": "for none of ES256",
 }
 
 
@@ -89,12 +139,14 @@ def _start_django(raw: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("start", [Guard.from_config, _start_flask, _start_django])
-@pytest.mark.parametrize("issuer", WEAK.values(), ids=WEAK)
-def test_C5_C6_C7_C8_unsafe_keys_refuse_the_start(start: Any, issuer: dict[str, Any]) -> None:
-    """No framework starts with them."""
-    raw = configuration(issuers=[{"issuer": tokens.ISSUER, **issuer}])
-    with pytest.raises(ConfigurationError):
+@pytest.mark.parametrize("weak", WEAK)
+def test_C5_C6_C7_C8_unsafe_keys_refuse_the_start(start: Any, weak: str) -> None:
+    """No framework starts with them, and each says what is wrong."""
+    raw = configuration(issuers=[{"issuer": tokens.ISSUER, **WEAK[weak]}])
+    with pytest.raises(ConfigurationError) as caught:
         start(raw)
+    (problem,) = caught.value.problems
+    assert WHY[weak] in problem.message
 
 
 def test_C9_a_retired_key(api: Api) -> None:
@@ -136,11 +188,45 @@ def test_D2_D3_D4_D8_D10_key_urls_are_never_asked(api: Api, parameter: str, url:
         refused(api.get("/me", _by_stranger({parameter: url, "kid": kid})))
 
 
-@pytest.mark.parametrize("thumbprint", ["x5t", "x5t#S256"])
-def test_D5_D6_certificates_in_the_header(api: Api, thumbprint: str) -> None:
-    """A certificate of one's own, or a thumbprint of another's, makes no key."""
-    refused(api.get("/me", _by_stranger({"x5c": ["MIIB"], "kid": "unknown"})))
-    refused(api.get("/me", _by_stranger({"x5c": ["MIIB"], thumbprint: "AAAA"})))
+def _certificate(signing_key: Any, name: str) -> bytes:
+    """A self-signed certificate, in DER."""
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
+    private, today = signing_key.private_key, datetime(2026, 1, 1)  # noqa: DTZ001
+    made = (
+        x509.CertificateBuilder(subject, subject, private.public_key(), 5)
+        .not_valid_before(today)
+        .not_valid_after(today + timedelta(days=9999))
+        .sign(private, SHA256())
+    )
+    return made.public_bytes(Encoding.DER)
+
+
+FOREIGN = _certificate(STRANGER, tokens.ISSUER)
+OWN = _certificate(key("ES256"), tokens.ISSUER)
+
+
+def _thumbprints(certificate: bytes) -> dict[str, str]:
+    return {
+        "x5t": segment(sha1(certificate).digest()),
+        "x5t#S256": segment(sha256(certificate).digest()),
+    }
+
+
+@pytest.mark.parametrize("kid", ["ES256-main", "unknown", ABSENT])
+def test_D5_a_self_signed_certificate_in_the_header(api: Api, kid: object) -> None:
+    """It holds the very key that signed, in our issuer's name, and is nobody's word but its own."""
+    chain = {"x5c": [b64encode(FOREIGN).decode()], "kid": kid}
+    refused(api.get("/me", _by_stranger(chain)))
+    refused(api.get("/me", _by_stranger(chain | _thumbprints(FOREIGN))))
+
+
+@pytest.mark.parametrize("kid", ["ES256-main", "unknown", ABSENT])
+def test_D6_thumbprints_that_do_not_match(api: Api, kid: object) -> None:
+    """Our certificate's over a stranger's signature, or over a stranger's certificate."""
+    refused(api.get("/me", _by_stranger({**_thumbprints(OWN), "kid": kid})))
+    chain = {"x5c": [b64encode(FOREIGN).decode()], "kid": kid}
+    refused(api.get("/me", _by_stranger(chain | _thumbprints(OWN))))
+    refused(api.get("/me", _by_stranger({"x5c": ["MIIB"], "x5t": "AAAA", "kid": kid})))
 
 
 def test_D7_an_untrusted_issuer_triggers_no_discovery(api: Api) -> None:

@@ -150,6 +150,34 @@ def site(request: pytest.FixtureRequest, sites: dict[str, Site]) -> Site:
     return sites[request.param]
 
 
+def test_the_librarys_endpoints_answer_with_the_same_headers(sites: dict[str, Site]) -> None:
+    """In every framework, whether there is a body or none; only the server's own differ."""
+    answers = {name: _fields(site) for name, site in sites.items()}
+    assert len(answers) == len(EVERYWHERE)
+    first = answers[EVERYWHERE[0]]
+    assert all(each == first for each in answers.values())
+
+
+def _fields(site: Site) -> list[dict[str, str]]:
+    tokens = site.log_in()
+    known = tokens["access_token"]
+    replies = [
+        site.send("GET", "/.well-known/jwks.json"),
+        site.send("GET", "/.well-known/oauth-protected-resource"),
+        site.send("POST", "/auth/login", body={"username": "ada", "password": "x"}),
+        site.refresh("x"),
+        site.send("GET", "/auth/sessions", token=known),
+        site.send("DELETE", "/auth/sessions/unknown", token=known),
+        site.send("POST", "/auth/logout", token=known),
+        site.send("GET", "/auth/sessions", token=known),
+    ]
+    servers = {"connection", "content-length", "date", "server"}
+    return [
+        {name: value for name, value in reply.headers.items() if name not in servers}
+        for reply in replies
+    ]
+
+
 def test_login_gives_tokens_that_are_of_use(site: Site) -> None:
     """Everybody gets tokens with their own roles, scopes and tenant, not to be stored."""
     expected = {

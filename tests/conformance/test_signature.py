@@ -86,6 +86,11 @@ def test_A7_none_with_the_old_signature(api: Api, alg: dict[str, object]) -> Non
         f"{HEADER}.{segment(unsegment(PAYLOAD) + bytes(1))}.{SIGNATURE}",
         f"{HEADER}.AA.{SIGNATURE}",
         f"{TOKEN}%00",
+        f"{TOKEN}\0",
+        f"{HEADER}.{PAYLOAD}.\0",
+        f"{HEADER}.\0.{SIGNATURE}",
+        f"{HEADER}.{PAYLOAD}\0.{SIGNATURE}",
+        f"\0{TOKEN}",
     ],
     ids=lambda token: "token",
 )

@@ -143,6 +143,67 @@ def test_every_mistake_is_reported_at_once() -> None:
     assert all(str(problem) in text_of_all for problem in found)
 
 
+def test_mistakes_of_every_layer_are_told_together(tmp_path: Path) -> None:
+    """What does not read, what does not fit together, and keys, stores and files of no use."""
+    raw = {
+        "audience": 5,
+        "issuers": [
+            {"issuer": "a", "keys": "no.json", "algorithms": ["RS256"]},
+            {"issuer": "b", "keys": "no.json", "algorithms": ["none"]},
+            {"issuer": "c", "secret": "short", "algorithms": ["HS256"], "leway": 5},
+            {"issuer": "c", "keys": "http://c.test/", "algorithms": ["RS256"], "timout": 1},
+            {"issuer": "d", "keys": 5, "algorithms": ["RS256"]},
+        ],
+        "tokens": {"issuer": "own", "signing_keys": "no.json", "refresh_secret": "env:NOT_SET"},
+        "store": {"url": "nothing://"},
+        "cache": {"size": -1},
+        "audit": {"sink": str(tmp_path / "none" / "audit.jsonl")},
+    }
+    with pytest.raises(ConfigurationError) as caught:
+        Guard.from_config(raw)
+    assert _paths(caught.value.problems) == [
+        "audience",
+        "issuers[1].algorithms",
+        "issuers[2].leway",
+        "issuers[3].timout",
+        "issuers[3].keys",
+        "issuers[4].keys",
+        "cache.size",
+        "issuers",
+        "tokens.signing_keys",
+        "issuers[0].keys",
+        "issuers[2].secret",
+        "store.url",
+        "tokens.refresh_secret",
+        "audit.sink[0]",
+    ]
+
+
+def test_a_broken_table_is_not_taken_for_a_missing_one() -> None:
+    """What depends on something broken is not judged: it may be right once that is mended."""
+    cookies = {"enabled": True}
+    found = problems({"audience": "x", "tokens": {"issuer": 5}, "cookies": cookies})
+    assert _paths(found) == ["tokens.issuer", "tokens.signing_keys"]
+    found = problems({"audience": "x", "issuers": [{"issuer": "a", "algorithms": ["RS256"]}]})
+    assert _paths(found) == ["issuers[0].keys"]
+
+
+def test_the_tenants_of_one_table_are_one_place() -> None:
+    """A path is where its table stands in the file, however many issuers a table makes."""
+    many = {"issuer": "x/{tenant}", "tenants": ["a", "b"], "algorithms": ["ES256"]}
+    other = {"issuer": "y", "keys": "no.json", "algorithms": ["ES256"]}
+    found = key_problems(configuration(issuers=[{**many, "keys": "none.json"}, other]))
+    assert _paths(found) == ["issuers[0].keys", "issuers[1].keys"]
+
+
+def test_a_hierarchy_has_no_circle() -> None:
+    """For else an analyst would be an admin, by a slip that nobody sees."""
+    circle = {"admin": ["analyst"], "analyst": ["viewer"], "viewer": ["admin"], "x": ["viewer"]}
+    (problem,) = problems(configuration(roles={"hierarchy": circle}))
+    assert problem.path == "roles.hierarchy"
+    assert "admin and analyst and viewer" in problem.message
+
+
 @pytest.mark.parametrize(
     ("raw", "path", "remedy"),
     [

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import dsa, rsa, x25519
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
@@ -29,10 +30,9 @@ from jwt_guard.keys.loading import (
 from jwt_guard.keys.rules import weakness_of
 from jwt_guard.keys.signing import SigningKeys, generate_key
 from tests.support import tokens
+from tests.support.roca import ROCA_PRODUCT, has_small_factor, roca_modulus
 from tests.support.tokens import configuration, jwk, jwks, mint, private_jwk, public_pem
 from tests.support.verdicts import refused
-
-_ROCA_PRIMES = (11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157)
 
 
 def _why(function: Any, *arguments: Any, **options: Any) -> str:
@@ -51,26 +51,6 @@ def _rsa_jwk(modulus: int, exponent: int = 65537) -> dict[str, Any]:
 def _modulus() -> int:
     modulus: int = tokens.key("RS256").public_key.public_numbers().n
     return modulus
-
-
-def _product_of_roca_primes() -> int:
-    product = 1
-    for prime in _ROCA_PRIMES:
-        product *= prime
-    return product
-
-
-def _roca_modulus(bits: int = 2048) -> int:
-    """A number that is 1 modulo each of the generator's primes, and so a power of 65537."""
-    small = _product_of_roca_primes()
-    modulus = (1 << bits - 1) // small * small + small + 1
-    while modulus % 2 == 0 or _has_small_factor(modulus):
-        modulus += small
-    return modulus
-
-
-def _has_small_factor(number: int) -> bool:
-    return any(number % odd == 0 for odd in range(3, 1000, 2))
 
 
 # RSA
@@ -112,15 +92,15 @@ def test_C6_an_exponent_of_one_is_refused() -> None:
 
 def test_C6_the_mark_of_roca_is_refused() -> None:
     """A modulus that is a power of 65537 modulo all the marked primes (CVE-2017-15361)."""
-    assert "ROCA" in _why(load_jwks, _rsa_jwk(_roca_modulus()), ["RS256"])
+    assert "ROCA" in _why(load_jwks, _rsa_jwk(roca_modulus()), ["RS256"])
 
 
 def test_C6_one_residue_off_the_mark_is_no_roca() -> None:
     """A modulus whose residue at one prime is no power of 65537 passes that rule."""
-    step = _product_of_roca_primes() // 11
-    modulus = _roca_modulus()
+    step = ROCA_PRODUCT // 11
+    modulus = roca_modulus()
     powers = {pow(65537, k, 11) for k in range(11)}
-    while modulus % 11 in powers or modulus % 2 == 0 or _has_small_factor(modulus):
+    while modulus % 11 in powers or has_small_factor(modulus):
         modulus += step
     assert load_jwks(_rsa_jwk(modulus), ["RS256"]).keys
 
@@ -425,14 +405,21 @@ def test_every_kind_of_key_comes_in_as_pem_and_jwk(algorithm: str) -> None:
         assert guard.verify(token).subject == "ada"
 
 
-def test_certificates_and_several_blocks_come_in(certificate_pem: str) -> None:
-    """A file may hold several blocks; those that are no keys are reported."""
+def test_certificates_and_several_blocks_come_in(
+    certificate_pem: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file may hold several blocks, and explanations; those that are no keys are reported."""
+    caplog.set_level("INFO", "jwt_guard")
     loaded = load_text(
-        certificate_pem + public_pem("ES256").decode() + "-----BEGIN X-----\nAA==\n-----END X-----",
+        "Bag Attributes\n  friendlyName: api\n"
+        + certificate_pem
+        + public_pem("ES256").decode()
+        + "-----BEGIN X-----\nAA==\n-----END X-----",
         ["RS256", "ES256"],
     )
     assert [key.algorithms for key in loaded.keys.keys] == [("RS256",), ("ES256",)]
     assert loaded.skipped == ("PEM block 2: unreadable (ValueError)",)
+    assert caplog.messages == [f"of a key set some are not used: {loaded.skipped[0]}"]
 
 
 def _pem(private: Any) -> str:
@@ -458,6 +445,22 @@ def _pem(private: Any) -> str:
 def test_other_text_is_refused(text: str, why: str) -> None:
     """Whatever is no key says so, and raises nothing else."""
     assert why in _why(load_text, text, ["ES256", "EdDSA"])
+
+
+SAFE_CURVES = {"secp256r1", "secp384r1", "secp521r1", "secp256k1"}
+
+
+@pytest.mark.parametrize("curve", ec.EllipticCurve.__subclasses__(), ids=lambda curve: curve.name)
+def test_other_curves_are_refused(curve: Any) -> None:
+    """Of all that the library knows, four are named in JOSE."""
+    try:
+        pem = _pem(ec.generate_private_key(curve()))
+    except UnsupportedAlgorithm:
+        pytest.skip(f"OpenSSL here knows no {curve.name}")
+    if curve.name in SAFE_CURVES:
+        assert load_text(pem, list(ALGORITHMS)).keys
+    else:
+        assert "of a type that signs no token" in _why(load_text, pem, list(ALGORITHMS))
 
 
 # Our own

@@ -242,13 +242,16 @@ def test_several_sinks_in_several_formats(
     assert RECEIVED[0]["unmapped"]["event"] == "refused"
 
 
+PLAIN = {"subjects": "plain"}
+
+
 @pytest.mark.parametrize(
     ("audit", "path"),
     [
         ({"sink": "/no/such/folder/audit.jsonl"}, "audit.sink[0]"),
-        ({"sink": ["logging:", "python:no.such.module:f"]}, "audit.sink[1]"),
-        ({"sink": "python:json:nothing"}, "audit.sink[0]"),
-        ({"sink": "logging:", "strict": True}, "audit.strict"),
+        ({"sink": ["logging:", "python:no.such.module:f"], "privacy": PLAIN}, "audit.sink[1]"),
+        ({"sink": "python:json:nothing", "privacy": PLAIN}, "audit.sink[0]"),
+        ({"sink": "logging:", "strict": True, "privacy": PLAIN}, "audit.strict"),
         ({"sink": "logging:"}, "audit.privacy.keys"),
         ({"sink": ""}, "audit.sink"),
         ({"when_full": "explode"}, "audit.when_full"),

@@ -132,6 +132,24 @@ def test_verify_prints_nothing_that_moves_the_cursor(config: Path) -> None:
     assert "a?[2Jda" in shown.stdout
 
 
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        (["--subject", "ada", "--client", "ada"], "claim_invalid (sub)"),
+        (["--subject", "ada", "--claim", "x=123456789012345678901234567890"], "token_malformed"),
+        (["--subject", "ada", "--claim", "nbf=99999999999"], "token_not_yet_valid (nbf)"),
+    ],
+)
+def test_issue_tells_of_a_token_that_would_be_refused(
+    config: Path, options: list[str], why: str
+) -> None:
+    """It is printed all the same, for whoever wants just such a token."""
+    result = call("issue", "--config", config, *options)
+    assert result.exit_code == 0
+    assert result.stderr == f"this token is refused: {why}\n"
+    assert call("verify", "--config", config, result.stdout.strip()).exit_code == 1
+
+
 def test_wrong_use_is_status_2(config: Path) -> None:
     """No token, an unknown option, a missing file: wrong use."""
     assert call("verify", "--config", config).exit_code == 2
@@ -163,13 +181,13 @@ def test_check_lists_every_mistake(config: Path) -> None:
 def test_check_names_what_weakens(config: Path) -> None:
     """Each weakening setting is a finding at its path, and fails the check."""
     config.write_text(
-        "leeway = 120\n"
+        "leeway = 120\nmax_token_age = 100000\n"
         + CONFIG
         + """\
 access_lifetime = 7200
 [routes]
 protect = "marked"
-public = ["/*"]
+public = ["/health", "/*"]
 no_store = false
 [[issuers]]
 issuer = "http://127.0.0.1:8080"
@@ -189,6 +207,7 @@ algorithms = ["HS256"]
     assert result.exit_code == 1
     assert paths == {
         "leeway": "warning",
+        "max_token_age": "note",
         "routes.protect": "note",
         "routes.public": "warning",
         "routes.no_store": "note",
