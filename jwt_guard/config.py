@@ -21,7 +21,6 @@ from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.decryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from jwt_guard.keys.reach import Reach
 from jwt_guard.keys.urls import is_fetchable
-from jwt_guard.requirements import implied_by
 from jwt_guard.routes import PathList
 from jwt_guard.settings import (
     Mistake,
@@ -280,14 +279,6 @@ class RolesConfig:
     hierarchy: dict[str, tuple[str, ...]] = setting(
         table(names), 'which roles a role implies: { admin = ["analyst"] }', factory=dict
     )
-
-    def problems(self, at: str, sound: AbstractSet[str]) -> Iterator[Problem]:
-        """A circle would make the least role as good as the greatest."""
-        hierarchy = self.hierarchy
-        circle = sorted(name for name in hierarchy if name in implied_by(name, hierarchy))
-        if circle:
-            message = f"goes in a circle, so that {' and '.join(circle)} are the same"
-            yield _of(at, "hierarchy", message, "let each role imply lesser ones only")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -458,13 +458,6 @@ class Guard:
         return f"Guard(issuers={len(self.config.issuers)})"
 
 
-def _all_of(found: tuple[Problem, ...], more: Iterable[Problem]) -> ConfigurationError:
-    """What was found, and what more there is in places of which that says nothing."""
-    told = {problem.path for problem in found}
-    new = dict.fromkeys(problem for problem in more if problem.path not in told)
-    return ConfigurationError(*found, *new)
-
-
 def _recorded(outcome: Outcome, pending: Iterable[Pending]) -> Flow[Outcome]:
     """An outcome that takes effect once it is on record."""
     try:
@@ -485,3 +478,10 @@ def _may_be_anonymous(refusal: Refusal, bad_token: BadToken) -> bool:
     if refusal.reason is Reason.TOKEN_MISSING:
         return True
     return bad_token == "anonymous" and refusal.error == "invalid_token"
+
+
+def _all_of(found: tuple[Problem, ...], more: Iterable[Problem]) -> ConfigurationError:
+    """What was found, and what more there is in places of which that says nothing."""
+    told = {problem.path for problem in found}
+    new = dict.fromkeys(problem for problem in more if problem.path not in told)
+    return ConfigurationError(*found, *new)

@@ -22,7 +22,6 @@ __all__ = [
     "authenticated",
     "claim",
     "fresh",
-    "implied_by",
     "permission",
     "role",
     "scope",
@@ -42,7 +41,7 @@ class RoleHierarchy:
         direct = {name: tuple(below) for name, below in (implies or {}).items()}
         holders: dict[str, set[str]] = {}
         for name in direct:
-            for implied in implied_by(name, direct):
+            for implied in _closure(name, direct):
                 holders.setdefault(implied, set()).add(name)
         self._holders = {name: frozenset(above) for name, above in holders.items()}
 
@@ -54,13 +53,7 @@ class RoleHierarchy:
         return above is not None and not held.isdisjoint(above)
 
 
-def implied_by(name: str, direct: Mapping[str, tuple[str, ...]]) -> set[str]:
-    """All roles that a role implies, by others too; itself only where they go in a circle.
-
-    Args:
-        name: one of the roles of `direct`.
-        direct: the roles that each role implies by itself.
-    """
+def _closure(name: str, direct: Mapping[str, tuple[str, ...]]) -> set[str]:
     seen: set[str] = set()
     ahead = list(direct[name])
     while ahead:

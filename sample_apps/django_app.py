@@ -9,7 +9,6 @@ from typing import cast
 import django
 from django.conf import settings
 from django.core.asgi import get_asgi_application
-from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path
@@ -22,7 +21,7 @@ from jwt_guard_django import urlpatterns as endpoint_patterns
 from sample_apps import asgi_server, shared, wsgi_server
 from sample_apps.shared import REQUIREMENTS
 
-__all__ = ["configure", "patterns"]
+__all__ = ["configure", "main", "patterns"]
 
 
 class Public(View):
@@ -105,19 +104,15 @@ def configure(config: Config) -> None:
     django.setup()
 
 
-def _wsgi(config: Config) -> WSGIHandler:
-    configure(config)
-    return get_wsgi_application()
-
-
-def _asgi(config: Config) -> App:
-    configure(config)
-    return cast(App, get_asgi_application())
+def main() -> None:
+    """Serve until told to stop."""
+    given = shared.arguments([argument for argument in sys.argv[1:] if argument != "--asgi"])
+    configure(shared.configuration(given.config))
+    if "--asgi" in sys.argv:
+        asgi_server.serve(cast(App, get_asgi_application()), given)
+    else:
+        wsgi_server.serve(get_wsgi_application(), given)
 
 
 if __name__ == "__main__":
-    if "--asgi" in sys.argv:
-        sys.argv.remove("--asgi")
-        shared.start(_asgi, asgi_server.serve)
-    else:
-        shared.start(_wsgi, wsgi_server.serve)
+    main()

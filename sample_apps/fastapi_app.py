@@ -87,4 +87,5 @@ async def echo(websocket: WebSocket, caller: Caller) -> None:
 
 
 if __name__ == "__main__":
-    shared.start(create_app, serve)
+    given = shared.arguments()
+    serve(create_app(shared.configuration(given.config)), given)

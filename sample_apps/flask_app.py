@@ -10,7 +10,7 @@ from sample_apps import shared
 from sample_apps.shared import REQUIREMENTS
 from sample_apps.wsgi_server import serve
 
-__all__ = ["create_app"]
+__all__ = ["create_app", "main"]
 
 Answer = dict[str, Any]
 
@@ -70,5 +70,11 @@ def invoices(tenant: str) -> Answer:
     return shared.invoices(tenant)
 
 
+def main() -> None:
+    """Serve until told to stop."""
+    given = shared.arguments()
+    serve(create_app(shared.configuration(given.config)), given)
+
+
 if __name__ == "__main__":
-    shared.start(create_app, serve)
+    main()

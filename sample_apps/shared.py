@@ -6,12 +6,12 @@ what each route needs, and answers with the bodies that the functions here make.
 
 import argparse
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from jwt_guard import Config, ConfigurationError, Principal, Requirement, fresh, role, scope, tenant
+from jwt_guard import Config, Principal, Requirement, fresh, role, scope, tenant
 from jwt_guard.endpoints import Endpoint, well_known
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.login import Identity, login_endpoints
@@ -36,11 +36,8 @@ __all__ = [
     "removed",
     "reports",
     "saved",
-    "start",
     "welcome",
 ]
-
-A = TypeVar("A")
 
 Body = dict[str, Any]
 """An answer's body, as JSON types."""
@@ -144,13 +141,13 @@ class Arguments:
     config: Path | None
 
 
-def arguments() -> Arguments:
+def arguments(argv: Sequence[str] | None = None) -> Arguments:
     """The command line: `--host`, `--port`, `--config`."""
     parser = argparse.ArgumentParser(description="A sample application of jwt_guard.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="0 for any free one")
     parser.add_argument("--config", type=Path, help="a jwt_guard.toml, trusted beside our own")
-    given = parser.parse_args()
+    given = parser.parse_args(argv)
     return Arguments(host=given.host, port=given.port, config=given.config)
 
 
@@ -158,20 +155,6 @@ def ready(host: str, port: int) -> None:
     """Say where we are served: the one line that a sample application prints."""
     name = f"[{host}]" if ":" in host else host
     print(f"http://{name}:{port}", file=sys.stderr, flush=True)
-
-
-def start(make: Callable[[Config], A], serve: Callable[[A, Arguments], None]) -> None:
-    """Make an application as the command line says, and serve it.
-
-    A configuration with mistakes ends the program with them, and status 2.
-    """
-    given = arguments()
-    try:
-        application = make(configuration(given.config))
-    except ConfigurationError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    serve(application, given)
 
 
 def welcome() -> Body:

@@ -73,39 +73,6 @@ def _unguarded_routes(config: Config) -> Iterator[Finding]:
         )
 
 
-def _everything_public(config: Config) -> Iterator[Finding]:
-    if "/*" in config.routes.public:
-        yield Finding(
-            level="warning",
-            path="routes.public",
-            message="every path is public",
-            remedy="name the public paths one by one",
-            reference="OWASP ASVS V8.2.1",
-        )
-
-
-def _stored_answers(config: Config) -> Iterator[Finding]:
-    if not config.routes.no_store:
-        yield Finding(
-            level="note",
-            path="routes.no_store",
-            message="caches may keep what verified callers are answered",
-            remedy="remove it, and set Cache-Control where an answer may be kept",
-            reference="OWASP ASVS V14.3.2",
-        )
-
-
-def _old_tokens(config: Config) -> Iterator[Finding]:
-    if config.max_token_age is not None and config.max_token_age > _LONG_AGE:
-        yield Finding(
-            level="note",
-            path="max_token_age",
-            message=f"tokens are accepted for {config.max_token_age:g} seconds, if they say so",
-            remedy=f"allow at most {_LONG_AGE}, the default for tokens with `iat`",
-            reference="OWASP ASVS V9.2.1",
-        )
-
-
 def _lifetimes(config: Config) -> Iterator[Finding]:
     if config.tokens is not None and config.tokens.access_lifetime > _LONG_ACCESS:
         yield Finding(
@@ -136,6 +103,17 @@ def _fail_open(config: Config) -> Iterator[Finding]:
             message="while the store does not answer, revoked callers are let in",
             remedy="remove it: they get 503 then, and nobody gets what is not theirs",
             reference="OWASP ASVS V16.5.3",
+        )
+
+
+def _old_tokens(config: Config) -> Iterator[Finding]:
+    if config.max_token_age is not None and config.max_token_age > _LONG_AGE:
+        yield Finding(
+            level="note",
+            path="max_token_age",
+            message=f"tokens are accepted for {config.max_token_age:g} seconds, if they say so",
+            remedy=f"allow at most {_LONG_AGE}, the default for tokens with `iat`",
+            reference="OWASP ASVS V9.2.1",
         )
 
 
@@ -230,13 +208,11 @@ def _shared_secret(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
 
 _CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     _leeway,
-    _old_tokens,
     _unguarded_routes,
-    _everything_public,
-    _stored_answers,
     _lifetimes,
     _lonely_store,
     _fail_open,
+    _old_tokens,
     _refresh_secret_in_file,
     _no_audit,
 )

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo"]
 
-_PIPE_WIDTH = 144
-_NARROW = 110
-_GAP = 2
+_PIPE_WIDTH = 160
 _AN_HOUR = 3600
 _EMBEDDED = """\
 audience = "https://api.jwt-guard.example"
@@ -146,6 +144,10 @@ def _table_tour(stops: "Sequence[Stop]", apps: "Sequence[RunningApp]") -> "list[
     wrong = sum(not step.right for step in steps)
     console.print(f"\n{len(steps) - wrong} of {len(steps)} as expected, on {len(apps)} frameworks")
     return steps
+
+
+_NARROW = 110
+_GAP = 2
 
 
 class _Layout:

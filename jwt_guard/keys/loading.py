@@ -41,10 +41,10 @@ __all__ = [
     "without_warnings",
 ]
 
-_log = logging.getLogger("jwt_guard.keys")
-
 MAX_KEYS = 200
 """More keys than any issuer publishes; a longer set is refused."""
+
+_log = logging.getLogger("jwt_guard.keys")
 
 
 class UnusableKeys(JWTGuardError):

@@ -194,14 +194,6 @@ def test_the_tenants_of_one_table_are_one_place() -> None:
     assert _paths(found) == ["issuers[0].keys", "issuers[1].keys"]
 
 
-def test_a_hierarchy_has_no_circle() -> None:
-    """For else an analyst would be an admin, by a slip that nobody sees."""
-    circle = {"admin": ["analyst"], "analyst": ["viewer"], "viewer": ["admin"], "x": ["viewer"]}
-    (problem,) = problems(configuration(roles={"hierarchy": circle}))
-    assert problem.path == "roles.hierarchy"
-    assert "admin and analyst and viewer" in problem.message
-
-
 @pytest.mark.parametrize(
     ("raw", "path", "remedy"),
     [

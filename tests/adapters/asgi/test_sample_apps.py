@@ -163,17 +163,3 @@ def test_signals_end_it_cleanly(app: str, number: signal.Signals) -> None:
     server.process.send_signal(number)
     _, said = server.process.communicate(timeout=15)
     assert (server.process.returncode, said) == (0, "")
-
-
-@pytest.mark.parametrize("app", ["starlette_app", "fastapi_app", "flask_app", "django_app"])
-def test_a_wrong_configuration_ends_every_application_with_its_mistakes(
-    app: str, tmp_path: Path
-) -> None:
-    """Status 2, all mistakes, no traceback."""
-    (tmp_path / "wrong.toml").write_text("audience = 5\n[cache]\nsise = 5\n")
-    command = [sys.executable, "-m", f"sample_apps.{app}", "--config", str(tmp_path / "wrong.toml")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "audience" in done.stderr
-    assert "cache.sise" in done.stderr
-    assert "Traceback" not in done.stderr

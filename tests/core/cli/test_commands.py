@@ -120,7 +120,6 @@ def test_verify_prints_nothing_that_moves_the_cursor(config: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        (["--subject", ""], "claim_invalid (sub)"),
         (["--subject", "ada", "--client", "ada"], "claim_invalid (sub)"),
         (["--subject", "ada", "--claim", "x=123456789012345678901234567890"], "token_malformed"),
         (["--subject", "ada", "--claim", "nbf=99999999999"], "token_not_yet_valid (nbf)"),
@@ -173,8 +172,6 @@ def test_check_names_what_weakens(config: Path) -> None:
 access_lifetime = 7200
 [routes]
 protect = "marked"
-public = ["/health", "/*"]
-no_store = false
 [[issuers]]
 issuer = "http://127.0.0.1:8080"
 keys = "keys.json"
@@ -195,8 +192,6 @@ algorithms = ["HS256"]
         "leeway": "warning",
         "max_token_age": "note",
         "routes.protect": "note",
-        "routes.public": "warning",
-        "routes.no_store": "note",
         "tokens.access_lifetime": "warning",
         "store.url": "note",
         "audit.sink": "note",
