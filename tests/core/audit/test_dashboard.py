@@ -6,7 +6,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -99,7 +99,7 @@ def url(guard: Guard) -> Iterator[str]:
 
 
 @contextmanager
-def serving(app: Dashboard) -> Iterator[str]:
+def serving(app: Dashboard) -> Generator[str]:
     """A server at some port."""
     with Server.at("127.0.0.1", 0, app) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
