@@ -99,6 +99,10 @@ def test_tampering_is_found(url: str, statement: str) -> None:
     assert verified(url).good
     change(url, statement)
     assert not verified(url).good
+    sink = sink_at(url)
+    sink.write(some(3))
+    sink.close()
+    assert not verified(url).good, "what is written afterwards must not excuse it"
 
 
 def test_several_writers_make_one_chain(url: str) -> None:
