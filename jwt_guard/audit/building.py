@@ -18,7 +18,7 @@ from jwt_guard.audit.ocsf import OcsfEncoder
 from jwt_guard.audit.privacy import PlainNames, Pseudonyms, SubjectKeys
 from jwt_guard.audit.rows import RowSink, RowTables
 from jwt_guard.audit.sampling import Each, Nothing, Sampled, Sampling, Summary
-from jwt_guard.audit.seal import SealKey, UnusableSealKey
+from jwt_guard.audit.seal import SealKey, Seals, UnusableSealKey
 from jwt_guard.audit.settings import AuditConfig, is_durable, scheme_of, split_format
 from jwt_guard.audit.shown import Shower, Showing
 from jwt_guard.audit.sinks import Encoder, Format, Sink
@@ -239,6 +239,7 @@ class Builder:
             encoder=self.encoders[form],
             format=form,
             key=key,
+            seals=Seals.read(folder.public_keys),
             checkpoint_every=self._config.file.checkpoint_every,
             clock=self._clock,
         )

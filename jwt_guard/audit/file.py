@@ -163,13 +163,20 @@ class FileSink:
         if head is not None and head != self._head and not self._trusted().approve(head):
             head = None
         if head is None or head != self._head or not self._is_open(head):
+            sealed_by = None if head is None else head.kid
             self._open_log()
             head = self._recovered(head, damaged=bool(raw.strip()))
+            if sealed_by not in {None, self._seal.kid}:
+                head = self._noted(head, {"problem": "key_changed", "kid": sealed_by})
         self._head = head
         return head
 
     def _trusted(self) -> Seals:
-        """Our key, and those of other writers and of times before."""
+        """Our key, and those of other writers and of times before.
+
+        Those stand beside the log, where a stranger may have put one: that another key was trusted
+        is put on record, and whoever verifies must know it.
+        """
         return Seals.read(self.folder.public_keys)
 
     def _is_open(self, head: Head) -> bool:

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from jwt_guard.audit.chain import Encoded, Link, link
+from jwt_guard.audit.chain import GENESIS, Encoded, Link, fingerprint_of, link
 from jwt_guard.audit.folder import read_head
 from jwt_guard.audit.own import OwnRecords
 from jwt_guard.audit.reading import fact_of
@@ -43,6 +43,10 @@ class RowWriter(Protocol):
 
     def head(self) -> str | None:
         """The head as it was kept last."""
+        ...
+
+    def newest(self) -> tuple[int, str] | None:
+        """The newest record and its number."""
         ...
 
     def append(self, rows: Sequence[Row], head: str) -> None:
@@ -86,6 +90,7 @@ class RowSink:
         encoder: writes the log's own records.
         format: as in `Sink`.
         key: seals the log.
+        seals: the keys that are known to have sealed it; that of now alone, when None.
         checkpoint_every: how many records there are between checkpoints.
         clock: seconds since 1970 UTC.
     """
@@ -100,6 +105,7 @@ class RowSink:
         encoder: Encoder,
         format: Format = "ocsf",  # noqa: A002 - as sinks call it
         key: SealKey,
+        seals: Seals | None = None,
         checkpoint_every: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -108,6 +114,7 @@ class RowSink:
         self.tables = tables
         self._own = OwnRecords(encoder, clock)
         self._key = key
+        self._seals = seals or key.seals
         self._checkpoint_every = checkpoint_every
         self._clock = clock
 
@@ -135,7 +142,7 @@ class RowSink:
             raise SinkFailed(f"{self.name}: {type(error).__name__}") from error
 
     def _append(self, writer: RowWriter, records: Sequence[Encoded], checkpoint: bool) -> None:
-        head, found = self._head(writer.head())
+        head, found = self._head(writer)
         chain, last = head.chain.encode(), head.link
         rows = []
         for record in [*found, *records]:
@@ -155,23 +162,40 @@ class RowSink:
         )
         writer.append(rows, msgspec.json.encode(self._key.sign(done)).decode())
 
-    def _head(self, kept: str | None) -> tuple[Head, list[Encoded]]:
+    def _head(self, writer: RowWriter) -> tuple[Head, list[Encoded]]:
         """The head to go on from, and a record of it if it is not what was kept."""
+        kept = writer.head()
         head = read_head(kept.encode()) if kept else None
-        if head is not None and self._key.seals.approve(head):
-            return head, []
-        begun = Head(
+        if head is not None and self._seals.approve(head):
+            changed = {"problem": "key_changed", "kid": head.kid}
+            known = head.kid == self._key.kid
+            return head, [] if known else [self._own.note("recovered", changed)]
+        newest = writer.newest()
+        if newest is None and not kept:
+            return self._begun(Link()), []
+        problem = {"problem": "head_not_ours" if kept else "head_missing"}
+        return self._begun(_link_of(newest)), [self._own.note("recovered", problem)]
+
+    def _begun(self, at: Link) -> Head:
+        """The head of a new chain, behind whatever is there."""
+        return Head(
             chain=token_hex(8),
-            sequence=head.sequence if head else 0,
-            fingerprint=head.fingerprint if head else "0" * 64,
+            sequence=at.sequence,
+            fingerprint=at.fingerprint.decode("ascii", "replace"),
             size=0,
             checkpointed=0,
             opened=self._clock(),
             time=self._clock(),
             kid="",
         )
-        problem = {"problem": "head_not_ours"}
-        return begun, [self._own.note("recovered", problem)] if kept else []
+
+
+def _link_of(newest: tuple[int, str] | None) -> Link:
+    if newest is None:
+        return Link()
+    sequence, record = newest
+    fingerprint = fingerprint_of(record.encode() + b"\n")
+    return Link(sequence, fingerprint if len(fingerprint) == len(GENESIS) else GENESIS)
 
 
 def _row(line: bytes, at: Link) -> Row:

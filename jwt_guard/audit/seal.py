@@ -98,6 +98,10 @@ class Seals:
         document = _document(file)
         return cls(document.get("keys", [document]))
 
+    def know(self, kid: object) -> bool:
+        """Whether a key is one of them."""
+        return kid in self._keys
+
     def approve(self, statement: _Statement) -> bool:
         """Whether one of the keys signed a statement."""
         key = self._keys.get(statement.kid)

@@ -122,6 +122,11 @@ class _Writer:
     def head(self) -> str | None:
         return self._connection.scalar(select(_HEAD.c.head)) or None
 
+    def newest(self) -> tuple[int, str] | None:
+        query = select(_RECORDS.c.sequence, _RECORDS.c.record)
+        row = self._connection.execute(query.order_by(_RECORDS.c.sequence.desc()).limit(1)).first()
+        return None if row is None else (row.sequence, row.record)
+
     def append(self, rows: Sequence[Row], head: str) -> None:
         values = [
             {name: getattr(row, name) for name in _RECORDS.columns.keys()}  # noqa: SIM118

@@ -30,6 +30,7 @@ _MOST_PROBLEMS = 1000
 # quotes are escaped.
 _OWN = (b'"class_uid":1008,', b'"category":["host"],')
 _NEAR = 768
+_UNVOUCHED = frozenset({"head_missing", "head_not_ours", "key_changed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,13 +214,26 @@ class _Walk:
                 self._checkpoint(detail, _previous_of(line), last)
             case "purged":
                 self._purged(detail)
-            case "recovered" | "gap":
-                told = ", ".join(f"{key}: {value}" for key, value in detail.items())
-                self._note(f"{name}: {told}")
+            case "recovered":
+                self._told(name, detail)
+                self._recovered(detail)
+            case "gap":
+                self._told(name, detail)
             case "erased":
                 self._note("a subject was erased")
             case _:
                 pass
+
+    def _told(self, name: str, detail: dict[str, Any]) -> None:
+        told = ", ".join(f"{key}: {value}" for key, value in detail.items())
+        self._note(f"{name}: {told}")
+
+    def _recovered(self, detail: dict[str, Any]) -> None:
+        """A writer went on where no head, or one of another key, vouched for what it found."""
+        problem = detail.get("problem")
+        known = problem == "key_changed" and self._seals.know(detail.get("kid"))
+        if problem in _UNVOUCHED and not known:
+            self._problem("no trusted key vouches for what stands before, but for checkpoints")
 
     def _checkpoint(self, detail: dict[str, Any], before: bytes, last: Link) -> None:
         try:

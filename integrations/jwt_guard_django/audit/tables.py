@@ -74,6 +74,12 @@ class _Writer:
         kept = Head.objects.using(self._using).filter(id=1).values_list("head", flat=True).first()
         return kept or None
 
+    def newest(self) -> tuple[int, str] | None:
+        from jwt_guard_django.audit.models import Record
+
+        records = Record.objects.using(self._using).order_by("-sequence")
+        return records.values_list("sequence", "record").first()
+
     def append(self, rows: Sequence[Row], head: str) -> None:
         from jwt_guard_django.audit.models import Head, Record
 

@@ -14,7 +14,7 @@ import pytest
 from jwt_guard.audit.chain import GENESIS, Link, link
 from jwt_guard.audit.file import FileSink, Rotation
 from jwt_guard.audit.folder import LogFolder
-from jwt_guard.audit.seal import SealKey, Seals, UnusableSealKey
+from jwt_guard.audit.seal import SealKey, Seals, UnusableSealKey, new_jwk
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.verifying import Report, verify_file_log, verify_lines
 from tests.core.audit.conftest import NOW, file_sink, lines, some
@@ -120,6 +120,28 @@ def test_a_log_written_anew_is_found(log: Path, tmp_path: Path) -> None:
     assert any("trusted key" in message for message in messages)
 
 
+def test_a_strangers_key_beside_the_log_is_put_on_record(tmp_path: Path) -> None:
+    """A log rewritten under a key that was put beside it is not vouched for by who writes next."""
+    log, ours = tmp_path / "audit.jsonl", SealKey(new_jwk())
+    sink = file_sink(log, key=ours)
+    sink.write(some(5))
+    sink.close()
+    for file in (log, LogFolder(log).head):
+        file.unlink()
+    strangers = SealKey(new_jwk())
+    forger = file_sink(log, key=strangers)
+    forger.write(some(4))
+    sink = file_sink(log, key=ours)
+    sink.write(some(5))
+    sink.close()
+    messages = [place.message for place in verify_file_log(log, ours.seals).problems]
+    assert any("no trusted key vouches" in message for message in messages)
+    both = Seals([ours.public_jwk, strangers.public_jwk])
+    report = verify_file_log(log, both)
+    assert report.good, report.problems
+    assert any("key_changed" in place.message for place in report.notes)
+
+
 def test_a_log_without_its_head_is_no_proof(log: Path) -> None:
     """Whoever can remove records could remove the head too."""
     LogFolder(log).head.unlink()
@@ -159,15 +181,9 @@ def test_a_changed_head_is_found(log: Path) -> None:
 def test_a_forged_checkpoint_is_found(log: Path) -> None:
     """A checkpoint by another key is worth nothing, also where every link fits."""
     part = LogFolder(log).parts()[0].read_bytes().splitlines(keepends=True)
-    other = Seals([SealKey(_new_key()).public_jwk])
+    other = Seals([SealKey(new_jwk()).public_jwk])
     report = verify_lines("copy", part, other, None, expect=None)
     assert any("checkpoint" in place.message for place in report.problems)
-
-
-def _new_key() -> dict[str, str]:
-    from jwt_guard.audit.seal import new_jwk
-
-    return new_jwk()
 
 
 def test_the_chain_goes_on_after_a_restart(log: Path) -> None:

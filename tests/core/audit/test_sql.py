@@ -99,6 +99,10 @@ def test_tampering_is_found(url: str, statement: str) -> None:
     assert verified(url).good
     change(url, statement)
     assert not verified(url).good
+    sink = sink_at(url)
+    sink.write(some(3))
+    sink.close()
+    assert not verified(url).good, "what is written afterwards must not excuse it"
 
 
 def test_several_writers_make_one_chain(url: str) -> None:
@@ -146,14 +150,20 @@ def test_an_unknown_url_is_refused(url: str) -> None:
         SqlTables(url, Path())
 
 
-def test_guard_and_command_work_with_a_database(tmp_path: Path) -> None:
-    """From `[audit]` to `audit tail`, `search`, `verify`, `export` and `forget`."""
-    (tmp_path / "keys.json").write_bytes(msgspec.json.encode({"keys": [generate_key("ES256")]}))
-    config = tmp_path / "jwt_guard.toml"
+def configured(folder: Path, audit: str) -> Path:
+    """A configuration that issues tokens, with this in its `[audit]`."""
+    (folder / "keys.json").write_bytes(msgspec.json.encode({"keys": [generate_key("ES256")]}))
+    config = folder / "jwt_guard.toml"
     config.write_text(
         'audience = "https://api.example.test"\n[tokens]\nissuer = "https://app.example.test"\n'
-        'signing_keys = "keys.json"\n[audit]\nsink = "sqlite:///audit.db"\nstrict = true\n'
+        f'signing_keys = "keys.json"\n[audit]\n{audit}\n'
     )
+    return config
+
+
+def test_guard_and_command_work_with_a_database(tmp_path: Path) -> None:
+    """From `[audit]` to `audit tail`, `search`, `verify`, `export` and `forget`."""
+    config = configured(tmp_path, 'sink = "sqlite:///audit.db"\nstrict = true')
     with Guard.from_config(config) as guard:
         assert guard.issuer is not None
         run(guard.identify(view(guard.issuer.issue("ada", client_id="web"))))
@@ -174,12 +184,7 @@ def test_guard_and_command_work_with_a_database(tmp_path: Path) -> None:
 
 def test_commands_and_reports_read_a_database_beside_a_file(tmp_path: Path) -> None:
     """`--log` names it as the configuration does, and no other."""
-    (tmp_path / "keys.json").write_bytes(msgspec.json.encode({"keys": [generate_key("ES256")]}))
-    config = tmp_path / "jwt_guard.toml"
-    config.write_text(
-        'audience = "https://api.example.test"\n[tokens]\nissuer = "https://app.example.test"\n'
-        'signing_keys = "keys.json"\n[audit]\nsink = ["audit.jsonl", "sqlite:///audit.db"]\n'
-    )
+    config = configured(tmp_path, 'sink = ["audit.jsonl", "sqlite:///audit.db"]')
     with Guard.from_config(config) as guard:
         assert guard.issuer is not None
         for _ in range(3):
