@@ -191,23 +191,32 @@ def _grows(heavy: list[Exchange], light: list[Exchange]) -> bool:
 
 def _kid_flood(context: Context) -> Play:
     """An unknown kid must be answered at once, and must keep nobody waiting."""
-    provider = context.listener.provider if context.listener and context.plan.provider else None
-    fetched, since = provider.fetches if provider else 0, time.monotonic()
+    since, fetches = time.monotonic(), _fetches(context)
     calm = yield from ask(context.attempt(context.token.text, "good token before", check=None))
     if (yield from _timed(context, _unknown(context))):
         return
+    goods = yield from _flooded(context)
+    best = min(goods, key=lambda exchange: exchange.answer.elapsed)
+    shown = next((good for good in goods if good.outcome is not Outcome.ACCEPTED), best)
+    yield Rule(about="valid traffic", ruling=_unaffected(calm, shown), exchange=shown)
+    if context.plan.provider:
+        ruling = _seldom(_fetches(context) - fetches, time.monotonic() - since)
+        yield Rule(about="fetches of the key set", ruling=ruling)
+
+
+def _fetches(context: Context) -> int:
+    return context.callback.provider.fetches if context.plan.provider else 0
+
+
+def _flooded(context: Context) -> Generator[Step, tuple[Exchange, ...], list[Exchange]]:
+    """What the good token was answered in the midst of each of several floods."""
     goods: list[Exchange] = []
     while len(goods) < TRIES:
         good = context.attempt(context.token.text, "good token in a flood", check=None)
         flood = [replace(_unknown(context), check=None) for _ in range(FLOOD)]
         *_, answer = yield from burst((*flood, replace(good, delay=MEANWHILE)))
         goods.append(answer)
-    best = min(goods, key=lambda exchange: exchange.answer.elapsed)
-    refused = next((e for e in goods if e.outcome is not Outcome.ACCEPTED), best)
-    yield Rule(about="valid traffic", ruling=_unaffected(calm, refused), exchange=refused)
-    if provider is not None:
-        ruling = _seldom(provider.fetches - fetched, time.monotonic() - since)
-        yield Rule(about="fetches of the key set", ruling=ruling)
+    return goods
 
 
 def _unknown(context: Context) -> Probe:

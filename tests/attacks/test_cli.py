@@ -28,6 +28,8 @@ from tests.attacks.vulnerable.setting import LOGIN, plan_for
 from tests.attacks.vulnerable.signature import NoneAccepted
 from tests.attacks.vulnerable.transport import SessionCookieIsEnough
 
+# Attacks take their time where a machine is busy with other tests.
+pytestmark = pytest.mark.timeout(400)
 Run = Callable[..., Result]
 # Tests that run in the background inherit that Control-C is ignored.
 LISTENING_TO_SIGNALS = """

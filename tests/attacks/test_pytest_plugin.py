@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+# Attacks take their time where a machine is busy with other tests.
+pytestmark = pytest.mark.timeout(400)
 pytest_plugins = ["pytester"]
 
 TEST = """

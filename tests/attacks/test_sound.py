@@ -7,6 +7,9 @@ import pytest
 from jwt_guard.attacks import Severity, Verdict
 from tests.attacks.sound.peers import PEERS, Peer, attacked, express_ready, serving
 
+# Attacks take their time where a machine is busy with other tests.
+pytestmark = pytest.mark.timeout(400)
+
 # True findings above low, each a property of the library; a race is not won every time.
 TRUE = {
     "Flask-JWT-Extended": {"G4": "refresh tokens are never rotated"},

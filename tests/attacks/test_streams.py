@@ -14,6 +14,8 @@ from tests.attacks.vulnerable.life import EndlessSocket, SocketAfterLogout, Stre
 from tests.attacks.vulnerable.setting import plan_for
 from tests.attacks.vulnerable.web import Call, Reply, reply
 
+# Attacks take their time where a machine is busy with other tests.
+pytestmark = pytest.mark.timeout(400)
 PING = b"\x89\x02hi"
 CLOSE = b"\x88\x02\x03\xf0"
 

@@ -25,6 +25,8 @@ from tests.attacks.vulnerable.life import Streaming
 from tests.attacks.vulnerable.login import LoginServer
 from tests.attacks.vulnerable.setting import attacked
 
+# Attacks take their time where a machine is busy with other tests.
+pytestmark = pytest.mark.timeout(400)
 PAGE = Path(__file__).parents[2] / "docs" / "attacks.md"
 MODULES = (signature, key_source, content, life, transport, proofs, provided, resources)
 SOUND = (
