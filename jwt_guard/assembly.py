@@ -128,11 +128,11 @@ class Assembly:
 
     def _named(self, problems: list[Problem]) -> dict[str, TrustedIssuer]:
         trusted: dict[str, TrustedIssuer] = {}
-        for place, issuer in enumerate(self._config.issuers):
+        for issuer in self._config.issuers:
             try:
                 trusted[issuer.issuer] = self._trusted(issuer)
             except _Unusable as unusable:
-                problems += unusable.problems(f"issuers[{place}]")
+                problems += unusable.problems(f"issuers[{issuer.table}]")
         return trusted
 
     def _trusted(self, issuer: IssuerConfig) -> TrustedIssuer:

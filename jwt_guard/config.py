@@ -124,7 +124,11 @@ def _keys(value: Any) -> str | dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerConfig:
-    """`[[issuers]]`: one issuer that is trusted."""
+    """`[[issuers]]`: one issuer that is trusted.
+
+    Attributes:
+        table: which of the tables it comes from; a template makes several issuers of one.
+    """
 
     issuer: str = setting(_issuer_name, "the exact value of `iss`")
     keys: str | dict[str, Any] | None = setting(
@@ -224,6 +228,7 @@ class IssuerConfig:
         "the tenants for which `{tenant}` in `issuer` and `keys` stands; each is an issuer",
         default=(),
     )
+    table: int = field(default=0)
 
     @classmethod
     def read(cls, raw: Mapping[str, Any]) -> "IssuerConfig":
@@ -552,7 +557,11 @@ class Config:
         if read is None or problems:
             raise ConfigurationError(*problems)
         values = {f.name: getattr(read, f.name) for f in fields(cls)}
-        issuers = tuple(each for issuer in read.issuers for each in issuer.per_tenant())
+        issuers = tuple(
+            replace(each, table=place)
+            for place, issuer in enumerate(read.issuers)
+            for each in issuer.per_tenant()
+        )
         return cls(**{**values, "issuers": issuers, "base": base})
 
     def problems(self, at: str) -> list[Problem]:

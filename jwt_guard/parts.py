@@ -56,12 +56,13 @@ def audit_trail(config: Config, clock: Clock) -> AuditTrail | None:
 def _weakened(config: Config) -> list[str]:
     """The settings by which a configuration gives up what it would promise."""
     found = ["store.fail_open"] if config.store.fail_open else []
-    return found + [
-        f"issuers[{place}].{name}"
-        for place, issuer in enumerate(config.issuers)
+    found += [
+        f"issuers[{issuer.table}].{name}"
+        for issuer in config.issuers
         for name in ("allow_http", "private_network")
         if getattr(issuer, name)
     ]
+    return list(dict.fromkeys(found))
 
 
 def audit_observers(config: Config, trail: AuditTrail | None) -> list[Observer]:

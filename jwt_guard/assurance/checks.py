@@ -44,10 +44,10 @@ def findings(config: Config) -> tuple[Finding, ...]:
     found: list[Finding] = []
     for check in _CHECKS:
         found.extend(check(config))
-    for place, issuer in enumerate(config.issuers):
+    for issuer in config.issuers:
         for check_issuer in _ISSUER_CHECKS:
-            found.extend(check_issuer(f"issuers[{place}]", issuer))
-    return tuple(found)
+            found.extend(check_issuer(f"issuers[{issuer.table}]", issuer))
+    return tuple(dict.fromkeys(found))
 
 
 def _leeway(config: Config) -> Iterator[Finding]:
