@@ -126,7 +126,11 @@ def _keys(value: Any) -> str | dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerConfig:
-    """`[[issuers]]`: one issuer that is trusted."""
+    """`[[issuers]]`: one issuer that is trusted.
+
+    Attributes:
+        table: which of the tables it comes from; a template makes several issuers of one.
+    """
 
     issuer: str = setting(_issuer_name, "the exact value of `iss`")
     keys: str | dict[str, Any] | None = setting(

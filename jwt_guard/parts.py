@@ -84,12 +84,13 @@ def audit_trail(config: Config, clock: Clock) -> AuditTrail | None:
 def _weakened(config: Config) -> list[str]:
     """The settings by which a configuration gives up what it would promise."""
     found = ["store.fail_open"] if config.store.fail_open else []
-    return found + [
+    found += [
         f"{issuer.at}.{name}"
         for issuer in config.issuers
         for name in ("allow_http", "private_network")
         if getattr(issuer, name)
     ]
+    return list(dict.fromkeys(found))
 
 
 def audit_observers(config: Config, trail: AuditTrail | None) -> list[Observer]:

@@ -5,6 +5,7 @@ import secrets
 import socket
 import time
 from base64 import b64encode
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from hashlib import sha1, sha256
 from typing import Any
@@ -19,8 +20,10 @@ from flask import Flask
 
 from jwt_guard import ConfigurationError, Guard
 from jwt_guard_flask import JWTGuard
-from tests.conformance.conftest import Api
+from tests.conformance.clients.base import Loop
+from tests.conformance.conftest import MAKERS, Api
 from tests.conformance.expect import refused, served
+from tests.conformance.routes import Application
 from tests.support import tokens
 from tests.support.roca import roca_modulus
 from tests.support.tokens import (
@@ -37,6 +40,7 @@ from tests.support.tokens import (
 
 ATTACKER = "https://attacker.example.test"
 STRANGER = key("ES256", "stranger")
+SECRET = secrets.token_bytes(32)
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +60,45 @@ def _by_stranger(header: dict[str, Any], body: dict[str, Any] | None = None) -> 
     """A token that a stranger signed with a key of their own."""
     whole = tokens.changed({"alg": "ES256", "typ": "at+jwt", "kid": "ES256-main"}, header)
     return forge(whole, body or claims(), signing_key=STRANGER)
+
+
+GUESSES = [b"", b"secret", b"password", b"changeme", b"your-256-bit-secret", b"a" * 32, b"0" * 64]
+
+
+def _by_guess(guess: bytes, algorithm: str, **header: Any) -> str:
+    whole = tokens.changed({"alg": algorithm, "typ": "at+jwt"}, header)
+    message = f"{segment(whole)}.{segment(claims())}"
+    signature = hmac.digest(guess, message.encode(), f"sha{algorithm[2:]}")
+    return f"{message}.{segment(signature)}"
+
+
+@pytest.fixture(params=list(MAKERS))
+def secretive(request: pytest.FixtureRequest) -> Iterator[Api]:
+    """An application whose issuer signs with a shared secret, in one framework after the other."""
+    issuer = {"issuer": tokens.ISSUER, "secret": SECRET.hex(), "algorithms": ["HS256"]}
+    guard = Guard.from_config(configuration(issuers=[issuer]), clock=tokens.Clock())
+    other = Guard.from_config(configuration(realm="internal", routes={"protect": "marked"}))
+    loop = Loop()
+    client = MAKERS[request.param](Application(guard, other), loop)
+    with client.in_force():
+        yield Api(client)
+    loop.close()
+
+
+def test_C1_a_word_list_against_a_secret(secretive: Api) -> None:
+    """The secret signs, and nothing that can be guessed does."""
+    served(secretive.get("/me", _by_guess(SECRET.hex().encode(), "HS256")))
+    for guess in (*GUESSES, SECRET, SECRET.hex().upper().encode()):
+        refused(secretive.get("/me", _by_guess(guess, "HS256")))
+        refused(secretive.get("/me", _by_guess(guess, "HS256", kid="ES256-main")))
+
+
+@pytest.mark.parametrize("algorithm", ["HS256", "HS384", "HS512"])
+def test_C4_a_word_list_against_public_keys(api: Api, algorithm: str) -> None:
+    """An API that verifies by public keys has no secret to guess."""
+    for guess in GUESSES:
+        for kid in ("ES256-main", ABSENT):
+            refused(api.get("/me", _by_guess(guess, algorithm, kid=kid)))
 
 
 def test_C2_C3_empty_and_null_keys(api: Api) -> None:

@@ -14,7 +14,7 @@ from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError
 from jwt_guard.tokens.issuer_names import right_form
 from tests.support.tokens import AUDIENCE
-from tests.support.verdicts import problems
+from tests.support.verdicts import key_problems, problems
 
 
 def _entry(**changes: Any) -> dict[str, Any]:
@@ -121,6 +121,16 @@ def test_no_name_breaks_the_check(issuer: str) -> None:
     for keys in ("discover", issuer):
         with suppress(ConfigurationError):
             Config.load(_entry(issuer=issuer, keys=keys))
+
+
+def test_mistakes_are_named_by_the_table_that_they_stand_in() -> None:
+    """A template makes several issuers of one table; paths count tables, and say a thing once."""
+    template = _entry(issuer="https://{tenant}.test", tenants=["a", "b"], private_network=True)
+    config = {**template, "issuers": template["issuers"] + _entry(keys="no-file.json")["issuers"]}
+    (problem,) = key_problems(config)
+    assert problem.path == "issuers[1].keys"
+    paths = [each.path for each in findings(Config.load(config))]
+    assert [path for path in paths if path.startswith("issuers")] == ["issuers[0].private_network"]
 
 
 def test_what_weakens_is_reported() -> None:
