@@ -55,6 +55,17 @@ class CookieJar:
         """
         return _only(view, REFRESH_COOKIE)
 
+    def vouches(self, view: RequestView, session_id: str) -> bool:
+        """Whether the browser got its refresh cookie from us, with the CSRF cookie of the session.
+
+        A sibling domain can plant a refresh cookie of its own, but nothing named `__Host-`.
+
+        Raises:
+            Refusal: `credentials_ambiguous` for two.
+        """
+        token = _only(view, CSRF_COOKIE)
+        return token is not None and self.csrf.made(token, session_id)
+
     def filled(
         self, *, access: str, refresh: str, session_id: str, expires_in: int, ends_in: int
     ) -> Sequence[Field]:
