@@ -147,9 +147,12 @@ class WsgiView:
         return _decoded(raw)
 
     @property
-    def mount(self) -> str:
-        """Where the application is mounted: the first part of the path, or nothing."""
-        return _decoded(str(self.environ.get("SCRIPT_NAME", "")))
+    def route_path(self) -> str:
+        """The path below the mount point, which alone the framework routes by.
+
+        Some set-ups take the mount point from `X-Forwarded-Prefix`, and so from anybody.
+        """
+        return _decoded(str(self.environ.get("PATH_INFO", "")))
 
     @property
     def query(self) -> str:

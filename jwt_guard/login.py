@@ -213,10 +213,15 @@ def _refresh(guard: Guard, view: RequestView, body: bytes) -> Flow[Reply]:
 
 
 def _demand_proof(guard: Guard, view: RequestView, refresh_token: str) -> None:
-    """A browser sends its cookie to whoever asks, so the request must show that it was meant."""
+    """A browser sends its cookie to whoever asks, so the request must show that it was meant.
+
+    And that the cookie is its own: else a sibling domain could log its user in as somebody else.
+    """
     parsed = RefreshToken.parse(refresh_token)
     if guard.cookies is None or parsed is None:
         raise Refusal(Reason.GRANT_INVALID)
+    if not guard.cookies.vouches(view, parsed.sid):
+        raise Refusal(Reason.CSRF_FAILED)
     if guard.cookies.csrf.proof(view, parsed.sid) is not Proof.GIVEN:
         raise Refusal(Reason.CSRF_FAILED)
 

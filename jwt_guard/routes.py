@@ -32,13 +32,6 @@ class PathList:
             return True
         return bool(self._prefixes) and path.startswith(self._prefixes) and not _is_odd(path)
 
-    def covers(self, path: str, mount: str) -> bool:
-        """Whether a path is listed, and not for its mount point alone.
-
-        Some set-ups take the mount point from `X-Forwarded-Prefix`, and so from anybody.
-        """
-        return path in self and not (mount and (mount in self or f"{mount}/" in self))
-
     def __bool__(self) -> bool:
         return bool(self._exact or self._prefixes)
 

@@ -78,6 +78,11 @@ class DjangoView(WsgiView):
         """See `RequestView`. Under ASGI the server has decoded it already."""
         return self._request.path if hasattr(self._request, "scope") else super().path
 
+    @property
+    def route_path(self) -> str:
+        """See `WsgiView`."""
+        return self._request.path_info
+
 
 def memo_of(request: HttpRequest) -> Memo:
     """What is known about a request.

@@ -128,5 +128,4 @@ def _default_rules(request: HttpRequest) -> list[Rule]:
 
 
 def _is_among(paths: PathList, request: HttpRequest) -> bool:
-    view = DjangoView(request)
-    return paths.covers(view.path, view.mount)
+    return DjangoView(request).route_path in paths

@@ -57,8 +57,8 @@ class Installed:
         return self.protect == "all" and not (self.public and self._is_public(view))
 
     def _is_public(self, view: WsgiView) -> bool:
-        path, mount = view.path, view.mount
-        return any(listed.covers(path, mount) for listed in self.public)
+        path = view.route_path
+        return any(path in listed for listed in self.public)
 
 
 class Memo(msgspec.Struct):

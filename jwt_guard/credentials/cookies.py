@@ -66,6 +66,17 @@ class CookieJar:
         values = cookies_of(view).get(REFRESH_COOKIE, [])
         return values[0] if len(values) == 1 else None
 
+    def vouches(self, view: RequestView, session_id: str) -> bool:
+        """Whether the browser got its refresh cookie from us, with the CSRF cookie of the session.
+
+        A sibling domain can plant a refresh cookie of its own, but nothing named `__Host-`.
+
+        Raises:
+            Refusal: `credentials_ambiguous` for two.
+        """
+        token = _only(view, CSRF_COOKIE)
+        return token is not None and self.csrf.made(token, session_id)
+
     def filled(
         self, *, access: str, refresh: str, session_id: str, expires_in: int, ends_in: int
     ) -> Sequence[Field]:

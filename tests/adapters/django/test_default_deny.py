@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync
-from django.test import AsyncClient
+from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from jwt_guard import Reason, Refusal
@@ -93,6 +93,14 @@ def test_spoofed_headers_change_nothing(send: Send) -> None:
         "X-HTTP-Method-Override": "OPTIONS",
     }
     assert send("GET", "/plain", headers).status_code == 401
+
+
+def test_H8_no_mount_point_completes_a_public_path(client: Client, settings: Settings) -> None:
+    """What is public is so below the mount point, wherever that is said to be."""
+    settings.JWT_GUARD = {**settings.JWT_GUARD, "routes": {"public": ["/app/plain", "/open"]}}
+    for mount in ("", "/app"):
+        statuses = [client.get(p, SCRIPT_NAME=mount).status_code for p in ("/plain", "/open")]
+        assert statuses == [401, 200]
 
 
 async def test_async_views_stay_on_the_loop(

@@ -140,6 +140,19 @@ def test_spoofed_headers_change_nothing(client: FlaskClient) -> None:
     assert client.get("/plain", headers=headers).status_code == 401
 
 
+def test_H8_no_mount_point_completes_a_public_path(guard: Guard) -> None:
+    """What is public is so below the mount point, wherever that is said to be."""
+    app = Flask(__name__)
+    JWTGuard(app, guard=guard, public=["/api/health", "/static/admin/*", "/live"])
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)  # type: ignore[method-assign]
+    for path in ("/health", "/admin/users", "/live"):
+        app.add_url_rule(path, view_func=lambda: "reached", endpoint=path)
+    client = app.test_client()
+    for prefix, path in [("/api", "/health"), ("/static", "/admin/users")]:
+        assert client.get(path, headers={"X-Forwarded-Prefix": prefix}).status_code == 401
+    assert client.get("/live", headers={"X-Forwarded-Prefix": "/api"}).status_code == 200
+
+
 def test_H8_a_spoofed_mount_point_makes_nothing_public(
     app: Flask, client: FlaskClient, bearer: Bearer
 ) -> None:

@@ -237,10 +237,25 @@ def test_logout_takes_the_cookies_away(caller: Caller) -> None:
     assert "Set-Cookie" not in dict(caller.call("logout", authorization=bearer(token)).headers)
 
 
+@pytest.mark.parametrize("name", ["refresh", "logout"])
+def test_a_planted_refresh_cookie_is_refused(caller: Caller, name: str) -> None:
+    """A sibling domain can set `__Secure-refresh` for us all, but no cookie named `__Host-`.
+
+    Else the page's next silent refresh would log its user in as somebody else.
+    """
+    planted, own = caller.cookies("eve"), caller.cookies("ada")
+    for beside in ("", f"; __Host-csrf={own.csrf}", f"; __Host-csrf={planted.csrf[:-1]}"):
+        header = f"__Secure-refresh={planted.refresh}{beside}"
+        reply = caller.call(name, cookie=header, sec_fetch_site="same-origin")
+        assert (reply.status, dict(reply.headers).get("Set-Cookie")) == (403, None)
+    twice = f"__Secure-refresh={planted.refresh}; __Host-csrf={own.csrf}; __Host-csrf={own.csrf}"
+    assert caller.call(name, cookie=twice, sec_fetch_site="same-origin").status == 400
+
+
 def test_logout_by_refresh_cookie_alone(caller: Caller) -> None:
     """When the access cookie has run out, the refresh cookie still ends its session."""
     cookies = caller.cookies()
-    header = f"__Secure-refresh={cookies.refresh}"
+    header = f"__Secure-refresh={cookies.refresh}; __Host-csrf={cookies.csrf}"
     assert caller.call("logout", cookie=header).status == 403
     assert caller.call("logout", cookie=header, sec_fetch_site="same-origin").status == 204
     refreshed = caller.call("refresh", cookie=header, sec_fetch_site="same-origin")
