@@ -21,6 +21,7 @@ class JWTGuardConfig(AppConfig):
         from jwt_guard_django import checks
 
         register(checks.check_configuration, Tags.security)
+        register(checks.check_weaknesses, Tags.security)
         register(checks.check_middleware, Tags.security)
         if find_spec("drf_spectacular"):
             __import__("jwt_guard_django.spectacular")

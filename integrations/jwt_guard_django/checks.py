@@ -9,11 +9,12 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
+from jwt_guard.assurance.checks import findings
 from jwt_guard.errors import ConfigurationError
 from jwt_guard_django.guards import guards, user_of
 from jwt_guard_django.middleware import JWTGuardMiddleware
 
-__all__ = ["check_configuration", "check_middleware"]
+__all__ = ["check_configuration", "check_middleware", "check_weaknesses"]
 
 Apps = Sequence[AppConfig] | None
 
@@ -45,6 +46,28 @@ def _check_user_of() -> list[CheckMessage]:
 def _no_user_of(why: str) -> CheckMessage:
     remedy = "name a function that takes a principal and answers a user or None"
     return Error(f"JWT_GUARD_USER: {why}", hint=remedy, id="jwt_guard.E002")
+
+
+def check_weaknesses(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:
+    """W003 for every setting that weakens a guard, as `jwt-guard check` warns of it."""
+    try:
+        made = guards()
+    except ConfigurationError:
+        return []  # told as E001
+    return [
+        checks.Warning(
+            f"{_setting_of(name)}.{found.path}: {found.message}",
+            hint=f"{found.remedy} ({found.reference})",
+            id="jwt_guard.W003",
+        )
+        for name, guard in made.items()
+        for found in findings(guard.config)
+        if found.level == "warning"
+    ]
+
+
+def _setting_of(name: str) -> str:
+    return "JWT_GUARD" if name == "default" else f"JWT_GUARDS[{name!r}]"
 
 
 def check_middleware(app_configs: Apps, **kwargs: Any) -> list[CheckMessage]:

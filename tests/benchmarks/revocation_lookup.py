@@ -116,7 +116,7 @@ class Pair:
         """Microseconds of a lookup, in the fastest of short slices in turn: few, many."""
         pairs = zip(("few", "many"), self._guards, self._callers, strict=True)
         timers = {name: _lookups(guard, callers) for name, guard, callers in pairs}
-        found = fastest(timers, rounds=rounds, slice_seconds=0.01)
+        found = fastest(timers, rounds=rounds, slice_seconds=0.002)
         return found["few"], found["many"]
 
     def close(self) -> None:
@@ -189,7 +189,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--stores", nargs="+", choices=STORES, default=STORES)
     parser.add_argument("--full", action="store_true", help="a million cut-offs")
-    parser.add_argument("--rounds", type=int, default=100)
+    parser.add_argument("--rounds", type=int, default=400)
     asked = parser.parse_args()
     many = 1_000_000 if asked.full else 100_000
     rows = [_measured(kind, many, asked.rounds) for kind in asked.stores]

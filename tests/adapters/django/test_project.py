@@ -138,6 +138,17 @@ class TestChecks:
         assert "JWT_GUARD.audience: is missing" in said
         assert all(message.hint for message in found)
 
+    def test_what_weakens_a_guard(self, settings: Settings) -> None:
+        """Warns of it, of every guard, as `jwt-guard check` does."""
+        weak = {"store": {"url": "sqlite:///none.db", "fail_open": True}}
+        settings.JWT_GUARD = {**settings.JWT_GUARD, **weak}
+        settings.JWT_GUARDS = {"admin": {**settings.JWT_GUARDS["admin"], "leeway": 100}}
+        found = our_checks()
+        assert {message.id for message in found} == {"jwt_guard.W003"}
+        fail_open, leeway = found
+        assert fail_open.msg.startswith("JWT_GUARD.store.fail_open: ")
+        assert leeway.msg.startswith("JWT_GUARDS['admin'].leeway: ")
+
     @pytest.mark.parametrize("hook", ["nowhere.at_all", 5])
     def test_user_hook(self, settings: Settings, hook: Any) -> None:
         """Names a hook that is none."""
