@@ -1,9 +1,15 @@
 """Where a token stands in a request (RFC 6750 section 2): the Authorization header, once."""
 
+import re
+
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.http import RequestView, query_has
 
 __all__ = ["bearer_token"]
+
+_BETWEEN = re.compile(r",(?=[ \t]*+[!#$%&'*+.^_`|~\w-]*+(?:[ \t,]|$))", re.ASCII)
+"""A comma before the scheme of other credentials, or before nothing; not one in JSON, which is
+no token but is no second one either."""
 
 
 def bearer_token(view: RequestView) -> str | None:
@@ -19,7 +25,7 @@ def bearer_token(view: RequestView) -> str | None:
         if scheme == "Bearer" and token and not (" " in token or "," in token or "\t" in token):
             return token  # as nearly all requests have it; what follows would say the same
     # WSGI servers have joined repeated headers with commas.
-    fields = [field.strip(" \t") for value in values for field in value.split(",")]
+    fields = [field.strip(" \t") for field in _BETWEEN.split(",".join(values))]
     if not any(map(_is_bearer, fields)):
         return None
     if len(fields) > 1 or query_has(view, "access_token"):

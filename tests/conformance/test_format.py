@@ -77,9 +77,9 @@ def test_E6_E7_E8_json_serializations(api: Api) -> None:
     flat = {"protected": HEADER, "payload": PAYLOAD, "signature": SIGNATURE}
     general = {"payload": PAYLOAD, "signatures": [{"protected": HEADER, "signature": SIGNATURE}]}
     for document in (flat, general, {"payload": PAYLOAD, "signatures": []}, {"payload": PAYLOAD}):
-        text = json.dumps(document, separators=(";", ":"))
-        for token in (text, segment(document), f"{segment(document)}.{PAYLOAD}.{SIGNATURE}"):
-            assert api.get("/me", token).status in (400, 401)
+        texts = (json.dumps(document), json.dumps(document, separators=(",", ":")))
+        for token in (*texts, segment(document), f"{segment(document)}.{PAYLOAD}.{SIGNATURE}"):
+            refused(api.get("/me", token))
     polyglot = f'{{"{HEADER}.{PAYLOAD}.{SIGNATURE}":0}}'
     refused(api.get("/me", polyglot))
 
