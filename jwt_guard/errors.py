@@ -60,6 +60,7 @@ _NEEDS_STEP_UP = _Kind(401, "insufficient_user_authentication")
 _DENIED = _Kind(403, "insufficient_scope")
 _FORGED = _Kind(403, None)
 _BAD_GRANT = _Kind(400, "invalid_grant")
+_BAD_SCOPE = _Kind(400, "invalid_scope")
 _THROTTLED = _Kind(429, None)
 _OUTAGE = _Kind(503, None)
 
@@ -129,6 +130,7 @@ class Reason(StrEnum):
     CREDENTIALS_WRONG = "credentials_wrong", _BAD_GRANT
     GRANT_INVALID = "grant_invalid", _BAD_GRANT
     GRANT_REUSED = "grant_reused", _BAD_GRANT
+    GRANT_EXCEEDED = "grant_exceeded", _BAD_SCOPE
 
     THROTTLED = "throttled", _THROTTLED
 

@@ -33,6 +33,7 @@ __all__ = ["CredentialCheck", "Identity", "login_endpoints"]
 FIRST_PARTY = "first-party"
 """The client of those who name none."""
 
+_OF_GRANTS = {"invalid_grant", "invalid_scope"}
 _LONGEST_FIELD = 1024
 _FORM = "application/x-www-form-urlencoded"
 _JSON = "application/json"
@@ -107,7 +108,7 @@ def _answering(handler: _Handler) -> _Handler:
         except _Malformed as malformed:
             return json_reply(400, {"error": malformed.error})
         except Refusal as refusal:
-            if refusal.error != "invalid_grant":
+            if refusal.error not in _OF_GRANTS:
                 raise
             return json_reply(400, {"error": refusal.error})
         return reply

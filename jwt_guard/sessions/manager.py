@@ -150,7 +150,8 @@ class Sessions:
         Raises:
             Refusal: `grant_invalid`, for a token that is none of ours, not this client's, or of a
                 session that has ended; `grant_reused` for a theft, which ends the session; both
-                are `invalid_grant` to the caller. `store_unavailable`.
+                are `invalid_grant` to the caller. `grant_exceeded` for more scopes than were
+                granted. `store_unavailable`.
         """
         parsed = RefreshToken.parse(token)
         if parsed is None:
@@ -195,7 +196,8 @@ class Sessions:
         if session.thumbprint is not None and session.thumbprint != client.thumbprint:
             raise (yield from self._refused("key", session, asked.view, alert=True))
         if asked.scopes is not None and not asked.scopes.issubset(session.scopes):
-            raise (yield from self._refused("scope", session, asked.view))
+            exceeded = Reason.GRANT_EXCEEDED
+            raise (yield from self._refused("scope", session, asked.view, reason=exceeded))
         latest = yield from self.revocations.latest(session.subject, session.tenant)
         if session.created_at <= latest:
             raise (yield from self._refused("revoked", session, asked.view))
@@ -365,15 +367,19 @@ class Sessions:
     # Told
 
     def _refused(
-        self, why: str, session: Session | None, view: RequestView | None, *, alert: bool = False
+        self,
+        why: str,
+        session: Session | None,
+        view: RequestView | None,
+        *,
+        alert: bool = False,
+        reason: Reason = Reason.GRANT_INVALID,
     ) -> Flow[Refusal]:
         """The refusal of a refresh token: one answer for all, the reason for the log."""
         if alert and session is not None:
             yield from self._tell(EventName.ALERT, session, view, why=why)
-        yield from self._tell(
-            EventName.REFRESH_FAILED, session, view, why=why, reason=Reason.GRANT_INVALID
-        )
-        return Refusal(Reason.GRANT_INVALID)
+        yield from self._tell(EventName.REFRESH_FAILED, session, view, why=why, reason=reason)
+        return Refusal(reason)
 
     def _tell(
         self,

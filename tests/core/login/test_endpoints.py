@@ -92,7 +92,7 @@ def test_refresh_gives_the_successor(caller: Caller) -> None:
     assert second["refresh_token"] != first["refresh_token"]
     assert caller.guard.verify(second["access_token"]).scopes == {"a"}
     wider = caller.refresh(second["refresh_token"], scope="a b c")
-    assert (wider.status, body_of(wider)) == (400, {"error": "invalid_grant"})
+    assert (wider.status, body_of(wider)) == (400, {"error": "invalid_scope"})
 
 
 def test_what_is_no_refresh_token_is_invalid_grant(caller: Caller) -> None:
