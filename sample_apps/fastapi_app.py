@@ -23,7 +23,8 @@ _api = APIRouter()
 def create_app(config: Config) -> FastAPI:
     """The application."""
     guard = Guard.from_config(config)
-    app = FastAPI(title="jwt_guard sample", routes=[*routes(guard, shared.endpoints())])
+    endpoints = routes(guard, shared.endpoints())
+    app = FastAPI(title="jwt_guard sample", routes=[*endpoints], redirect_slashes=False)
     app.include_router(_api)
     app.add_middleware(JWTGuardMiddleware, guard=guard, public=["/docs", "/openapi.json"])
     return app
@@ -73,14 +74,14 @@ async def show_invoices(tenant: str) -> Body:
 @_api.get("/stream", dependencies=_needs("GET /stream"))
 async def stream() -> Response:
     """A server-sent event a second, until the token expires."""
-    return EventStream(ticks())
+    return EventStream(ticks(), every=shared.OFTEN)
 
 
 @_api.websocket("/ws")
 async def echo(websocket: WebSocket, caller: Caller) -> None:
     """Greets, then sends back what it gets, until the token expires."""
     await websocket.accept()
-    async with while_welcome(websocket):
+    async with while_welcome(websocket, every=shared.OFTEN):
         await websocket.send_text(f"Hello, {caller.subject}.")
         async for text in websocket.iter_text():
             await websocket.send_text(text)

@@ -21,6 +21,7 @@ __all__ = [
     "AUDIENCE",
     "HIERARCHY",
     "ISSUER",
+    "OFTEN",
     "REQUIREMENTS",
     "Arguments",
     "Person",
@@ -61,6 +62,10 @@ REQUIREMENTS: Mapping[str, Requirement | None] = {
     "WS /ws": None,
 }
 """What each protected route asks of a verified caller; None where being verified is enough."""
+
+
+OFTEN = 1.0
+"""How often who streams is asked for again, in seconds; a store of many users is asked less."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,10 +39,12 @@ def create_app(config: Config) -> Starlette:
         Route("/stream", stream),
         WebSocketRoute("/ws", echo),
     ]
-    return Starlette(
+    app = Starlette(
         routes=[*own, *routes(guard, shared.endpoints())],
         middleware=[Middleware(JWTGuardMiddleware, guard=guard)],
     )
+    app.router.redirect_slashes = False
+    return app
 
 
 @public
@@ -90,7 +92,7 @@ async def show_invoices(request: Request) -> Response:
 @require(_NEEDS["GET /stream"])
 async def stream(request: Request) -> Response:
     """GET /stream: a server-sent event a second, until the token expires."""
-    return EventStream(ticks())
+    return EventStream(ticks(), every=shared.OFTEN)
 
 
 @require(_NEEDS["WS /ws"])
@@ -98,7 +100,7 @@ async def echo(websocket: WebSocket) -> None:
     """WS /ws: greets, then sends back what it gets, until the token expires."""
     await websocket.accept()
     caller = current_principal(websocket)
-    async with while_welcome(websocket):
+    async with while_welcome(websocket, every=shared.OFTEN):
         await websocket.send_text(f"Hello, {caller.subject if caller else 'stranger'}.")
         async for text in websocket.iter_text():
             await websocket.send_text(text)

@@ -12,7 +12,7 @@ from jwt_guard_asgi.middleware import Connection, current_principal, guard_of
 
 __all__ = ["CHECK_EVERY", "while_welcome"]
 
-CHECK_EVERY: Final = 30.0
+CHECK_EVERY: Final = 5.0
 """How often a live connection's caller is checked again, in seconds, besides at expiry."""
 
 _LEEWAY_STEP: Final = 0.25
