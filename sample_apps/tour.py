@@ -213,6 +213,7 @@ def _denied_stops(forger: _Forger) -> Iterator[Stop]:
         ("no token at all", "GET", "/me", [], 401, None),
         ("an unknown path, no token", "GET", "/nowhere", [], 401, None),
         ("an unknown path, a good token", "GET", "/nowhere", tokens["ada"], 404, None),
+        ("a slash too many", "GET", "/me/", tokens["ada"], 404, None),
         ("a viewer reads no reports", "GET", "/reports", tokens["linus"], 403, scope),
         ("no scope, no writing", "POST", "/reports", tokens["linus"], 403, scope),
         ("another tenant's invoices", "GET", "/tenants/acme/invoices", tokens["eve"], 403, scope),
@@ -246,6 +247,7 @@ def _bad_stops(forger: _Forger) -> Iterator[Stop]:
         ("claims edited, signature kept", forger.edited),
         ("signature cut off", lambda: good.rpartition(".")[0] + "."),
         ("padding added", lambda: good + "="),
+        ("a token of 30,000 letters", lambda: "a" * 30_000),
     ]
     for title, make in bad_tokens:
         yield _refused(title, _with(make()))

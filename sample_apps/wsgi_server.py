@@ -9,6 +9,9 @@ from sample_apps.shared import Arguments, ready
 
 __all__ = ["serve"]
 
+_LONGEST_FIELD = 65_536
+"""As uvicorn's, so that a long token gets the guard's answer here too, and not gunicorn's 431."""
+
 
 def serve(application: Callable[..., Any], arguments: Arguments) -> None:
     """Serve until told to stop, by one process with threads, so that its memory is shared."""
@@ -29,6 +32,7 @@ class _Server(BaseApplication):
             "threads": 8,
             "loglevel": "warning",
             "control_socket_disable": True,
+            "limit_request_field_size": _LONGEST_FIELD,
             "when_ready": self._ready,
         }
         for name, value in settings.items():
