@@ -47,8 +47,7 @@ def _verdict(guard: Guard, token: bytes) -> Verdict:
     try:
         verified = run(guard.judge(token))
     except Refusal as refusal:
-        verdict: Verdict = {"ok": False, "reason": refusal.reason.value}
-        return verdict if refusal.claim is None else {**verdict, "claim": refusal.claim}
+        return {"ok": False, "reason": refusal.reason.value, "claim": refusal.claim}
     return {"ok": True, "header": verified.header.members, "claims": verified.principal.claims}
 
 
@@ -56,7 +55,7 @@ def _line(verdict: Verdict) -> str:
     if verdict["ok"]:
         claims = verdict["claims"]
         return f"good     {_safe(claims['sub'])} of {claims['iss']}"
-    claim = f" ({verdict['claim']})" if "claim" in verdict else ""
+    claim = f" ({verdict['claim']})" if verdict["claim"] else ""
     return f"refused  {verdict['reason']}{claim}"
 
 

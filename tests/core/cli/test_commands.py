@@ -102,6 +102,13 @@ def test_verify_tells_the_reason_and_the_claim(config: Path) -> None:
     assert as_text.stdout == "refused  token_not_yet_valid (nbf)\n"
 
 
+def test_verify_answers_a_refused_token_in_one_shape(config: Path) -> None:
+    """The claim is null where none is at fault, so that programs need not ask for it."""
+    result = call("verify", "--config", config, "--json", "hello")
+    assert result.stdout == '{"ok":false,"reason":"token_malformed","claim":null}\n'
+    assert call("verify", "--config", config, "hello").stdout == "refused  token_malformed\n"
+
+
 def test_verify_survives_bytes_that_are_no_text(config: Path) -> None:
     """Bytes that no encoding knows are a refused token."""
     result = call("verify", "--config", config, "-", stdin=b"\xff\xfe.\x00.\n\xf0\n")
@@ -181,6 +188,13 @@ algorithms = ["HS256"]
         "issuers[1].secret": "warning",
         "issuers[1].algorithms": "note",
     }
+
+
+def test_check_of_no_file_is_wrong_use(tmp_path: Path) -> None:
+    """A path that leads nowhere is the caller's mistake, and no verdict on a configuration."""
+    result = call("check", "--config", tmp_path / "none.toml", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "none.toml" in result.stderr
 
 
 def test_help_lists_every_command() -> None:
