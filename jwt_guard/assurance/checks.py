@@ -72,6 +72,28 @@ def _unguarded_routes(config: Config) -> Iterator[Finding]:
         )
 
 
+def _public_everything(config: Config) -> Iterator[Finding]:
+    if "/*" in config.routes.public:
+        yield Finding(
+            level="warning",
+            path="routes.public",
+            message="every route that nobody marked is open to everyone",
+            remedy="name the public routes one by one",
+            reference="OWASP ASVS V8.2.1",
+        )
+
+
+def _kept_answers(config: Config) -> Iterator[Finding]:
+    if not config.routes.no_store:
+        yield Finding(
+            level="note",
+            path="routes.no_store",
+            message="browsers and proxies may keep what verified callers were told",
+            remedy="remove it, or have each route say how its answers are kept",
+            reference="OWASP ASVS V14.3.2",
+        )
+
+
 def _lifetimes(config: Config) -> Iterator[Finding]:
     if config.tokens is not None and config.tokens.access_lifetime > _LONG_ACCESS:
         yield Finding(
@@ -197,6 +219,8 @@ def _shared_secret(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
 _CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
     _leeway,
     _unguarded_routes,
+    _public_everything,
+    _kept_answers,
     _lifetimes,
     _lonely_store,
     _fail_open,

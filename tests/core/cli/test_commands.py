@@ -161,6 +161,8 @@ def test_check_names_what_weakens(config: Path) -> None:
 access_lifetime = 7200
 [routes]
 protect = "marked"
+public = ["/*"]
+no_store = false
 [[issuers]]
 issuer = "http://127.0.0.1:8080"
 keys = "keys.json"
@@ -180,6 +182,8 @@ algorithms = ["HS256"]
     assert paths == {
         "leeway": "warning",
         "routes.protect": "note",
+        "routes.public": "warning",
+        "routes.no_store": "note",
         "tokens.access_lifetime": "warning",
         "store.url": "note",
         "audit.sink": "note",
