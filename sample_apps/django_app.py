@@ -9,6 +9,7 @@ from typing import cast
 import django
 from django.conf import settings
 from django.core.asgi import get_asgi_application
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.wsgi import get_wsgi_application
 from django.http import HttpRequest, JsonResponse
 from django.urls import URLPattern, path
@@ -106,12 +107,21 @@ def configure(config: Config) -> None:
 
 def main() -> None:
     """Serve until told to stop."""
-    given = shared.arguments([argument for argument in sys.argv[1:] if argument != "--asgi"])
-    configure(shared.configuration(given.config))
+    argv = [argument for argument in sys.argv[1:] if argument != "--asgi"]
     if "--asgi" in sys.argv:
-        asgi_server.serve(cast(App, get_asgi_application()), given)
+        shared.start(_asgi, asgi_server.serve, argv)
     else:
-        wsgi_server.serve(get_wsgi_application(), given)
+        shared.start(_wsgi, wsgi_server.serve, argv)
+
+
+def _asgi(config: Config) -> App:
+    configure(config)
+    return cast(App, get_asgi_application())
+
+
+def _wsgi(config: Config) -> WSGIHandler:
+    configure(config)
+    return get_wsgi_application()
 
 
 if __name__ == "__main__":

@@ -72,8 +72,7 @@ def invoices(tenant: str) -> Answer:
 
 def main() -> None:
     """Serve until told to stop."""
-    given = shared.arguments()
-    serve(create_app(shared.configuration(given.config)), given)
+    shared.start(create_app, serve)
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 """What the sample applications share: people, configuration, requirements, answers. No framework.
 
-An application makes its guard of `configuration(arguments().config)`, looks up in `REQUIREMENTS`
-what each route needs, and answers with the bodies that the functions here make.
+An application is made of a configuration and served by `start`, looks up in `REQUIREMENTS` what
+each route needs, and answers with the bodies that the functions here make.
 """
 
 import argparse
+import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
-from jwt_guard import Config, Principal, Requirement, fresh, role, scope, tenant
+from jwt_guard import Config, ConfigurationError, Principal, Requirement, fresh, role, scope, tenant
 from jwt_guard.endpoints import Endpoint, well_known
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.login import Identity, login_endpoints
@@ -37,11 +38,16 @@ __all__ = [
     "removed",
     "reports",
     "saved",
+    "start",
     "welcome",
 ]
 
+App = TypeVar("App")
 Body = dict[str, Any]
 """An answer's body, as JSON types."""
+
+_WRONG_USE = 2
+_MOST_PORTS = 65_535
 
 ISSUER = "https://sample.jwt-guard.example"
 """Our own `iss`, unless a configuration file has tokens of its own."""
@@ -150,10 +156,50 @@ def arguments(argv: Sequence[str] | None = None) -> Arguments:
     """The command line: `--host`, `--port`, `--config`."""
     parser = argparse.ArgumentParser(description="A sample application of jwt_guard.")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
-    parser.add_argument("--port", type=int, default=8000, help="0 for any free one")
+    parser.add_argument("--port", type=_port, default=8000, help="0 for any free one")
     parser.add_argument("--config", type=Path, help="a jwt_guard.toml, trusted beside our own")
     given = parser.parse_args(argv)
     return Arguments(host=given.host, port=given.port, config=given.config)
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= _MOST_PORTS:
+        raise argparse.ArgumentTypeError(f"write 0 to {_MOST_PORTS}")
+    return port
+
+
+def start(
+    create: Callable[[Config], App],
+    serve: Callable[[App, Arguments], None],
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Make an application as the command line says, and serve it until told to stop.
+
+    A configuration that cannot be used, or an address that cannot be had, ends it in plain words
+    with status 2.
+    """
+    given = arguments(argv)
+    try:
+        application = create(configuration(given.config))
+    except ConfigurationError as error:
+        _give_up(str(error))
+    _try_address(given.host, given.port)
+    serve(application, given)
+
+
+def _try_address(host: str, port: int) -> None:
+    """Fail at once: gunicorn would try again for seconds."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        _give_up(f"cannot listen on {host}, port {port}: {error.strerror}")
+
+
+def _give_up(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    sys.exit(_WRONG_USE)
 
 
 def ready(host: str, port: int) -> None:

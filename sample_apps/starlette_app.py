@@ -107,5 +107,4 @@ async def echo(websocket: WebSocket) -> None:
 
 
 if __name__ == "__main__":
-    given = shared.arguments()
-    serve(create_app(shared.configuration(given.config)), given)
+    shared.start(create_app, serve)
