@@ -230,6 +230,7 @@ def test_A1_without_a_token_no_error_code_is_told() -> None:
         ),
         (Refusal(Reason.CSRF_FAILED), None),
         (Refusal(Reason.GRANT_INVALID), None),
+        (Refusal(Reason.SCOPE_EXCEEDED), None),
         (Refusal(Reason.THROTTLED), None),
         (Refusal(Reason.STORE_UNAVAILABLE), None),
     ],

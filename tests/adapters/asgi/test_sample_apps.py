@@ -123,6 +123,32 @@ def test_stale_login_must_be_repeated(server: Server) -> None:
     assert 'max_age="300"' in answer.headers["www-authenticate"]
 
 
+def log_in(server: Server) -> str:
+    """A token of our own, with a session that can be ended."""
+    body = {"username": "ada", "password": "ada-demo"}
+    token: str = httpx2.post(f"{server.url}/auth/login", json=body).json()["access_token"]
+    return token
+
+
+def test_G14_what_streams_ends_with_its_session(server: Server) -> None:
+    """Both within seconds of the logout, though their token would be good for minutes."""
+    token = log_in(server)
+    headers = {"Authorization": f"Bearer {token}"}
+    url = server.url.replace("http", "ws") + "/ws"
+    with (
+        httpx2.stream("GET", f"{server.url}/stream", headers=headers, timeout=5) as events,
+        connect(url, additional_headers=headers) as socket,
+    ):
+        lines = events.iter_lines()
+        assert (next(lines), socket.recv(5)) == ("data: 1", "Hello, ada.")
+        assert server.request("POST", "/auth/logout", token).status_code == 204
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(5)
+        assert len(list(lines)) < 10
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 3000
+
+
 def test_stream_ends_at_expiry(server: Server) -> None:
     """The events come until the token expires, and the stream ends in good order."""
     started = time.monotonic()
