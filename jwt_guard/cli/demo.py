@@ -1,8 +1,9 @@
 """`jwt-guard demo`: the sample applications side by side, on a tour of good and bad requests."""
 
+import os
 import signal
 import tempfile
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from jwt_guard.cli.options import BAD, WRONG_USE, as_json, guard_from, json_option, say
+from jwt_guard.config import ENVIRONMENT_PREFIX
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.tokens.issuer import TokenIssuer
 
@@ -26,16 +28,17 @@ __all__ = ["demo"]
 
 _PIPE_WIDTH = 160
 _AN_HOUR = 3600
-_EMBEDDED = """\
+_ISSUER = "https://app.jwt-guard.example"
+_EMBEDDED = f"""\
 audience = "https://api.jwt-guard.example"
 
 [tokens]
-issuer = "https://app.jwt-guard.example"
+issuer = "{_ISSUER}"
 signing_keys = "signing-keys.json"
 
 [roles]
 claims = ["roles"]
-hierarchy = { admin = ["analyst"], analyst = ["viewer"] }
+hierarchy = {{ admin = ["analyst"], analyst = ["viewer"] }}
 
 [tenants]
 claim = "tenant"
@@ -46,7 +49,7 @@ claim = "tenant"
 @click.option(
     "--config",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="A configuration with [tokens]; without it, embedded defaults and fresh keys.",
+    help="The applications' configuration; what it lacks is embedded, with fresh keys.",
 )
 @click.option("--serve", is_flag=True, help="Keep the applications up, with requests to try.")
 @json_option
@@ -89,22 +92,33 @@ def _need_sample_apps() -> None:
 
 @contextmanager
 def _configuration(given: Path | None) -> Generator[Path]:
-    if given is not None:
-        yield given
-        return
-    with tempfile.TemporaryDirectory(prefix="jwt-guard-demo-") as folder:
-        file = Path(folder) / "jwt_guard.toml"
-        file.write_text(_EMBEDDED)
-        keys = {"keys": [generate_key("ES256")]}
-        (Path(folder) / "signing-keys.json").write_bytes(msgspec.json.encode(keys))
+    """The given file, or our own; one that only verifies is lent our tokens."""
+    with tempfile.TemporaryDirectory(prefix="jwt-guard-demo-") as folder, ExitStack() as stack:
+        embedded, keys = Path(folder, "jwt_guard.toml"), Path(folder, "signing-keys.json")
+        embedded.write_text(_EMBEDDED)
+        keys.write_bytes(msgspec.json.encode({"keys": [generate_key("ES256")]}))
+        file = given or embedded
+        if guard_from(file).issuer is None:
+            lent = {"TOKENS__ISSUER": _ISSUER, "TOKENS__SIGNING_KEYS": str(keys)}
+            stack.enter_context(_environment(lent))
         yield file
+
+
+@contextmanager
+def _environment(settings: Mapping[str, str]) -> Generator[None]:
+    """Settings that overrule the file, here and in the applications that are started meanwhile."""
+    variables = {ENVIRONMENT_PREFIX + name: value for name, value in settings.items()}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
 
 
 def _issuer(config: Path) -> TokenIssuer:
     issuer = guard_from(config).issuer
-    if issuer is None:
-        click.echo("the demo needs [tokens] in the configuration, to obtain tokens", err=True)
-        raise click.exceptions.Exit(WRONG_USE)
+    assert issuer is not None  # noqa: S101 - lent, where the file has none
     return issuer
 
 

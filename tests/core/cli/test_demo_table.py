@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from jwt_guard.keys.signing import generate_key
+from jwt_guard.keys.signing import SigningKeys, generate_key
 
 COMMAND = [sys.executable, "-c", "from jwt_guard.cli import main; main()", "demo"]
 FRAMEWORKS = ["starlette", "fastapi", "flask", "django"]
@@ -48,6 +48,20 @@ def test_an_answer_that_differs_is_marked_and_fails(tmp_path: Path) -> None:
     assert wrong.startswith("GET /reports")
     assert wrong.count("x 403") == len(FRAMEWORKS)
     assert re.fullmatch(r"(\d+) of \d+ as expected, on 4 frameworks", lines[-1])
+
+
+def test_a_file_that_only_verifies_is_lent_tokens(tmp_path: Path) -> None:
+    """A configuration of an outside issuer alone is no hindrance."""
+    keys = SigningKeys.from_jwks({"keys": [generate_key("ES256")]}).public_jwks()
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    file = tmp_path / "jwt_guard.toml"
+    file.write_text(
+        'audience = "https://api.example.test"\n[[issuers]]\n'
+        'issuer = "https://issuer.example.test"\nkeys = "keys.json"\nalgorithms = ["ES256"]\n'
+    )
+    done = _run("--json", "--config", file)
+    assert done.returncode == 0, done.stderr
+    _is_whole_tour(json.loads(done.stdout))
 
 
 @pytest.mark.parametrize("more", ['[tokens]\nissuer = ""\n', "audience = 5\n"])
