@@ -21,6 +21,7 @@ from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.decryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from jwt_guard.keys.reach import Reach
 from jwt_guard.keys.urls import is_fetchable
+from jwt_guard.requirements import RoleHierarchy
 from jwt_guard.routes import PathList
 from jwt_guard.settings import (
     Mistake,
@@ -279,6 +280,20 @@ class RolesConfig:
     hierarchy: dict[str, tuple[str, ...]] = setting(
         table(names), 'which roles a role implies: { admin = ["analyst"] }', factory=dict
     )
+
+    def problems(self, at: str, sound: AbstractSet[str]) -> Iterator[Problem]:
+        """What is wrong between the fields."""
+        hierarchy = self.hierarchy if "hierarchy" in sound else {}
+        implied = RoleHierarchy(hierarchy)
+        for name, below in hierarchy.items():
+            for each in below:
+                if each != name and implied.satisfies(frozenset({each}), name):
+                    yield _of(
+                        at,
+                        "hierarchy",
+                        f"goes in a circle, so that {each} may do what {name} may",
+                        "let roles imply lower ones only",
+                    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

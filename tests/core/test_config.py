@@ -266,6 +266,11 @@ def test_an_unknown_key_comes_with_a_suggestion(raw: Any, path: str, remedy: str
         (configuration(roles={"claims": [5]}), "roles.claims"),
         (configuration(roles={"hierarchy": []}), "roles.hierarchy"),
         (configuration(roles={"hierarchy": {"": ["x"]}}), "roles.hierarchy"),
+        (configuration(roles={"hierarchy": {"a": ["b"], "b": ["a"]}}), "roles.hierarchy"),
+        (
+            configuration(roles={"hierarchy": {"a": ["b"], "b": ["c"], "c": ["a", "d"]}}),
+            "roles.hierarchy",
+        ),
         (configuration(tenants={"claim": 5}), "tenants.claim"),
         (configuration(routes={"protect": "some"}), "routes.protect"),
         (configuration(routes={"public": ["health"]}), "routes.public"),
