@@ -6,7 +6,7 @@ nothing else. That takes a third of the time of the careful way, which is taken 
 spelt otherwise: a layout decides how fast an answer is found, never which.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Annotated, Any
@@ -104,26 +104,31 @@ class Learner:
     def learn(self, claims: Mapping[str, Any], payload: bytes) -> None:
         """Take a payload that was read with care for an example.
 
-        What other examples had is remembered, for an issuer leaves out what does not apply.
+        What other examples had is remembered, for an issuer leaves out what does not apply. Threads
+        that learn at once forget what one of them saw, and no more.
         """
         if not self._left or len(claims) > MOST_NAMES or encode_json(claims) != payload:
             return
         self._left -= 1
-        kinds = {name: _joined(_kind_of(v), self._seen.get(name)) for name, v in claims.items()}
-        others = {name: kind for name, kind in self._seen.items() if name not in kinds}
-        self._seen = kinds | others if len(kinds) + len(others) <= MOST_NAMES else kinds
-        order = dict.fromkeys([*self._seen, *self._known])
+        before = self._seen
+        kinds = {name: _joined(_kind_of(v), before.get(name)) for name, v in claims.items()}
+        others = {name: kind for name, kind in before.items() if name not in kinds}
+        seen = kinds | others if len(kinds) + len(others) <= MOST_NAMES else kinds
+        self._seen = seen
         try:
-            self.layout = Layout(tuple(map(self._claim, order)), self._watched)
+            self.layout = Layout(tuple(self._claims(seen)), self._watched)
         except ValueError:  # a name that has to be escaped
             self._left = 0
 
-    def _claim(self, name: str) -> Claim:
-        known = self._known.get(name)
-        if known is None:
-            return Claim(name, f"other_{[*self._seen].index(name)}", self._seen[name])
-        kind = self._seen.get(name) if known.kind is Any else known.kind
-        return replace(known, kind=_STRICTER.get(kind, kind))
+    def _claims(self, seen: Mapping[str, Any]) -> Iterator[Claim]:
+        """The claims that were seen, in their order, and then those that were not."""
+        for at, name in enumerate(dict.fromkeys([*seen, *self._known])):
+            known = self._known.get(name)
+            if known is None:
+                yield Claim(name, f"other_{at}", seen[name])
+            else:
+                kind = seen.get(name) if known.kind is Any else known.kind
+                yield replace(known, kind=_STRICTER.get(kind, kind))
 
 
 def _kind_of(value: Any) -> Any:

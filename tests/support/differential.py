@@ -196,8 +196,11 @@ def _main() -> None:
     parser = argparse.ArgumentParser(description="Compare our verification with joserfc's.")
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**32))
+    parser.add_argument("--algorithm", choices=tokens.ALL_ALGORITHMS, default="HS256")
+    parser.add_argument("--cache-size", type=int, default=0)
     chosen = parser.parse_args()
-    rng, comparison = random.Random(chosen.seed), Comparison()
+    rng = random.Random(chosen.seed)
+    comparison = Comparison(chosen.algorithm, cache_size=chosen.cache_size)
     verdicts: Counter[str] = Counter()
     for token in mutated_tokens(rng, comparison.algorithm, chosen.count):
         verdict = comparison.differs(token)
