@@ -31,7 +31,7 @@ def _groups(loop: asyncio.AbstractEventLoop) -> dict[str, Callable[[], dict[str,
     }
 
 
-def measured(*, rounds: int = 80) -> dict[str, dict[str, float]]:
+def measured(*, rounds: int = 250) -> dict[str, dict[str, float]]:
     """Microseconds of whole requests, by framework and by who guards them."""
     loop = asyncio.new_event_loop()
     try:

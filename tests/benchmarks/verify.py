@@ -116,10 +116,10 @@ def _cases(algorithm: str) -> dict[str, Work]:
     return cases
 
 
-def measured(algorithm: str, *, rounds: int = 60) -> dict[str, float]:
+def measured(algorithm: str, *, rounds: int = 150) -> dict[str, float]:
     """Microseconds by case, for one algorithm."""
     timers = {name: called(work) for name, work in _cases(algorithm).items()}
-    return fastest(timers, rounds=rounds)
+    return fastest(timers, rounds=rounds, slice_seconds=0.004)
 
 
 def figures() -> Figures:
