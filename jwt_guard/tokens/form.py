@@ -121,6 +121,7 @@ class Form:
         claims = decode_object(payload)
         if self._standardised is not None:
             claims = self._standardised(claims)
+        claims = self._without_nested_grants(claims)
         try:
             known = cast(Known, msgspec.convert(claims, self._type))
         except msgspec.ValidationError:
@@ -129,11 +130,20 @@ class Form:
             self._learner.learn(claims, payload)
         return known, claims
 
+    def _without_nested_grants(self, claims: Claims) -> Claims:
+        """The claims, with nothing where something nested stands where names belong.
+
+        It resembles a role and is none (F12), which says nothing against the rest of the token.
+        """
+        plain = (str(path.plain) for path in self._places if _is_plain(path))
+        nested = {name: () for name in plain if _is_nested(claims.get(name))}
+        return {**claims, **nested} if nested else claims
+
     def grants(self, known: Known, claims: Claims) -> Grants:
         """The roles, scopes and permissions that a token names.
 
         Raises:
-            Refusal: `claim_invalid`, for what is neither text nor a list of text.
+            Refusal: `claim_invalid`, for what is no name, no list of names, and nothing nested.
         """
         if self._grants_at is not None:
             found = self._grants_at(known)
@@ -159,7 +169,7 @@ class Form:
 
     def _found(self, path: ClaimPath, known: Known, claims: Claims) -> _Names | None:
         value = self._value(path, known, claims)
-        if value is MISSING:
+        if value is MISSING or _is_nested(value):
             return None
         if type(value) is str or type(value) is tuple:
             return value
@@ -172,6 +182,13 @@ class Form:
             return path.find(claims)
         value = getattr(known, self._claims[str(path.plain)].attribute)
         return MISSING if value is None else value
+
+
+def _is_nested(value: Any) -> bool:
+    """Whether it is an object, or a list with lists or objects in it."""
+    return type(value) is dict or (
+        type(value) is list and any(type(member) in {dict, list} for member in value)
+    )
 
 
 def _is_plain(path: ClaimPath) -> bool:

@@ -159,7 +159,14 @@ def test_F12_insufficient_and_look_alike_roles(api: Api, roles: object) -> None:
     refused(api.get("/reports", mint(roles=roles)), FORBIDDEN)
 
 
-@pytest.mark.parametrize("roles", [None, 5, {"analyst": True}, [["analyst"]], ["analyst", 5]])
+@pytest.mark.parametrize("roles", [{"analyst": True}, [["analyst"]], ["analyst", {"a": 1}], [[]]])
+def test_F12_nested_roles_are_none(api: Api, roles: object) -> None:
+    """They resemble roles, and give nothing; who asks for none is served."""
+    refused(api.get("/reports", mint(roles=roles)), FORBIDDEN)
+    served(api.get("/me", mint(roles=roles)))
+
+
+@pytest.mark.parametrize("roles", [None, 5, True, ["analyst", 5], ["analyst", None]])
 def test_F12_roles_of_another_type(api: Api, roles: object) -> None:
     """Neither text nor a list of text: the token is not understood."""
     refused(api.get("/reports", mint(roles=roles)))

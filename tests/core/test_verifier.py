@@ -382,16 +382,19 @@ def test_a_legacy_access_token_is_taken(make_guard: Any, typ: Any, mark: dict[st
 
 @pytest.mark.parametrize(
     ("roles", "held"),
-    [(["a", "b"], {"a", "b"}), ([], set()), ("admin", set()), ("a b", set())],
+    [
+        (["a", "b"], {"a", "b"}),
+        *[(roles, set()) for roles in ([], "admin", "a b", {}, {"admin": 1}, ["admin", ["x"]])],
+    ],
 )
 def test_F12_roles_are_a_list(guard: Guard, roles: Any, held: set[str]) -> None:
-    """Text where a list belongs gives no role."""
+    """Text where a list belongs gives no role, nor does what is nested."""
     assert guard.verify(mint(roles=roles)).roles == held
 
 
-@pytest.mark.parametrize("roles", [None, 5, True, {}, [5], [None], ["admin", ["x"]], {"admin": 1}])
+@pytest.mark.parametrize("roles", [None, 5, True, [5], [None]])
 def test_F12_roles_of_another_type_are_refused(guard: Guard, roles: Any) -> None:
-    """Nothing is guessed from what is neither text nor a list of text."""
+    """Nothing is guessed from what is no name and holds none."""
     assert refused(guard, mint(roles=roles)) == (Reason.CLAIM_INVALID, "roles")
 
 

@@ -580,5 +580,7 @@ def test_look_alikes_are_no_roles() -> None:
     assert _verified(COGNITO, {"cognito:groups": ABSENT, "cognito": {"groups": ["a"]}}).roles == (
         frozenset()
     )
+    nested = _verified(KEYCLOAK, {"realm_access": {"roles": [["analyst"]]}, "resource_access": {}})
+    assert nested.roles == frozenset()
     with pytest.raises(Refusal):
-        _verified(KEYCLOAK, {"realm_access": {"roles": [["analyst"]]}})
+        _verified(KEYCLOAK, {"realm_access": {"roles": 5}})
