@@ -24,6 +24,7 @@ PACKAGES = {
     "jwt_guard_fastapi": CHECKOUT / "integrations/jwt_guard_fastapi",
     "jwt_guard_flask": CHECKOUT / "integrations/jwt_guard_flask",
 }
+PLUGIN = "jwt_guard.testing.plugin"
 STORES_AND_FRAMEWORKS = {"asgi", "fastapi", "flask", "django", "sql", "valkey", "otel"}
 
 
@@ -84,12 +85,22 @@ def test_licence_travels(names: set[str], metadata: Message) -> None:
     assert f"{DIST_INFO}/licenses/LICENSE" in names
 
 
+def test_pytest_is_told_of_the_plugin(wheel: Path) -> None:
+    """Installed is enough: no conftest has to name it."""
+    with ZipFile(wheel) as archive:
+        told = archive.read(f"{DIST_INFO}/entry_points.txt").decode()
+    assert f"[pytest11]\n{PLUGIN} = {PLUGIN}\n" in told
+
+
 def test_installed_wheel_works(unpacked: Path, tmp_path: Path) -> None:
-    """The smoke tests pass with the wheel installed and the checkout nowhere on the path."""
+    """The smoke tests pass with the wheel installed and the checkout nowhere on the path.
+
+    Plugins of this environment stay out; continuous integration runs the same where ours alone is.
+    """
     smoke = shutil.copytree(CHECKOUT / "tests/packaging/smoke", tmp_path / "smoke")
     (tmp_path / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n")
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", smoke],
+        [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", PLUGIN, smoke],
         cwd=tmp_path,
         env=_environment(unpacked),
         capture_output=True,
