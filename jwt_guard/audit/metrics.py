@@ -208,7 +208,7 @@ def _family(name: str, kind: str, doc: str, values: Mapping[Labels, float]) -> l
 
 def _number(value: float) -> str:
     """All of its digits: a rounded counter would seem to stand still, and then to leap."""
-    return str(int(value)) if value.is_integer() else repr(value)
+    return str(int(value)) if float(value).is_integer() else repr(value)
 
 
 def _labels(labels: Labels) -> str:

@@ -81,7 +81,7 @@ class Config:
                 mapping with the same keys, or a `Config`, which is answered as it is.
             environ: variables that overrule a file, `JWT_GUARD__SECTION__KEY`; the process's
                 own by default. A mapping is taken as it stands.
-            defaults: whole tables that stand where a file has none of that name.
+            defaults: whole tables that stand where the source has none of that name.
 
         Raises:
             ConfigurationError: with every mistake that it holds.
@@ -109,10 +109,12 @@ class Config:
         if isinstance(source, Config):
             return source, ()
         if isinstance(source, Mapping):
-            return cls._drafted(source, Path.cwd())
-        file = Path(source)
-        raw = overruled(parsed(file), os.environ if environ is None else environ)
-        return cls._drafted({**(defaults or {}), **raw}, file.resolve().parent)
+            raw, base = source, Path.cwd()
+        else:
+            file = Path(source)
+            raw = overruled(parsed(file), os.environ if environ is None else environ)
+            base = file.resolve().parent
+        return cls._drafted({**(defaults or {}), **raw}, base)
 
     @classmethod
     def _drafted(cls, raw: Mapping[str, Any], base: Path) -> tuple["Config", tuple[Problem, ...]]:

@@ -4,6 +4,7 @@ Compiled once, into a type that C code converts the claims to: what is missing o
 never gets any further.
 """
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from operator import attrgetter
@@ -48,6 +49,8 @@ _STANDARD = {
     claim.name: Claim(claim.name, claim.name, claim.type, claim.default)
     for claim in msgspec.structs.fields(Known)
 }
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
 
 _OTHER = Claim("", "", Any, _ABSENT)
 
@@ -192,8 +195,9 @@ def _is_nested(value: Any) -> bool:
 
 
 def _is_plain(path: ClaimPath) -> bool:
-    """Whether the type of the claims can hold what stands there."""
-    return path.plain is not None and path.plain not in _STANDARD
+    """Whether the type of the claims can hold what stands there: no name that JSON escapes."""
+    name = path.plain
+    return name is not None and name not in _STANDARD and not _ESCAPED.search(name)
 
 
 def _typed(

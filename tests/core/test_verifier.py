@@ -572,3 +572,11 @@ def test_a_token_is_good_for_a_day_at_most(make_guard: Any) -> None:
     guard = make_guard()
     assert guard.verify(mint(iat=NOW - 86_399)).subject == "ada"
     assert refused(guard, mint(iat=NOW - 86_400)) == ("token_too_old", "iat")
+
+
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", "\x00"])
+def test_claims_may_have_any_name(make_guard: Any, name: str) -> None:
+    """Also one that JSON escapes."""
+    guard = make_guard(issuer={"role_claims": [[name]]})
+    assert guard.verify(mint({name: ["admin"]})).roles == {"admin"}
+    assert guard.verify(mint({name: [["admin"]]})).roles == set()
