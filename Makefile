@@ -40,7 +40,7 @@ demo: $(INSTALLED) ## start the sample applications and tour them with good and 
 
 .PHONY: test
 test: $(INSTALLED) $(PROVIDER_INSTALLED) ## run all tests
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: check
 check: $(INSTALLED) ## lint, format, types, direction of imports
