@@ -1,13 +1,15 @@
 """Django, under WSGI with sync views and under ASGI with async ones."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from types import ModuleType
 from typing import Any
 
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse
 from django.test import override_settings
 from django.urls import path
@@ -55,6 +57,23 @@ def _answer(application: Application, route: Route, request: HttpRequest) -> Htt
     return HttpResponse(shown, content_type="application/json")
 
 
+@contextmanager
+def _in_force(settings: Mapping[str, Any]) -> Generator[None]:
+    """With these settings and, as for Django's own test client, no connection looked after.
+
+    What other tests of this process have opened is not for requests to ask about.
+    """
+    signals = (request_started, request_finished)
+    for signal in signals:
+        signal.disconnect(close_old_connections)
+    try:
+        with override_settings(**settings):
+            yield
+    finally:
+        for signal in signals:
+            signal.connect(close_old_connections)
+
+
 class DjangoWsgiClient(WsgiClient):
     """Class-based views with sync methods."""
 
@@ -66,7 +85,7 @@ class DjangoWsgiClient(WsgiClient):
 
     def in_force(self) -> AbstractContextManager[Any]:
         """See `Client`."""
-        return override_settings(**self._settings)
+        return _in_force(self._settings)
 
     def _method(self, route: Route) -> Method:
         def method(view: View, request: HttpRequest, **path_params: str) -> HttpResponse:
@@ -89,7 +108,7 @@ class DjangoAsgiClient(AsgiClient):
 
     def in_force(self) -> AbstractContextManager[Any]:
         """See `Client`."""
-        return override_settings(**self._settings)
+        return _in_force(self._settings)
 
     def _method(self, route: Route) -> Method:
         async def method(view: View, request: HttpRequest, **path_params: str) -> HttpResponse:
