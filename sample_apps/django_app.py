@@ -22,7 +22,7 @@ from jwt_guard_django import urlpatterns as endpoint_patterns
 from sample_apps import asgi_server, shared, wsgi_server
 from sample_apps.shared import REQUIREMENTS
 
-__all__ = ["configure", "patterns"]
+__all__ = ["configure", "main", "patterns"]
 
 
 class Public(View):
