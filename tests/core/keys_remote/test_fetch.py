@@ -198,8 +198,8 @@ def test_nothing_of_the_environment_or_of_a_client_is_sent(
     assert not {"authorization", "cookie"} & set(hit.headers)
 
 
-def _get(url: str, **reach: bool) -> Get:
-    return Get(url=url, deadline=time.monotonic() + 2, reach=Reach(**reach))
+def _get(url: str, *, seconds: float = 2, **reach: bool) -> Get:
+    return Get(url=url, deadline=time.monotonic() + seconds, reach=Reach(**reach))
 
 
 def test_a_name_that_resolves_to_this_host_is_refused(server: FaultyServer) -> None:
@@ -246,8 +246,8 @@ def two_hosts(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> Iterator
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no second address here")
 async def test_a_host_that_is_half_dead_is_reached(two_hosts: str) -> None:
     """An address that does not answer leaves time for the next one."""
-    assert run(iter(_get(two_hosts, loopback=True)))
-    assert await arun(iter(_get(two_hosts, loopback=True)))
+    assert run(iter(_get(two_hosts, seconds=6, loopback=True)))
+    assert await arun(iter(_get(two_hosts, seconds=6, loopback=True)))
 
 
 @pytest.mark.parametrize(
