@@ -5,6 +5,7 @@ import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -133,21 +134,28 @@ def _rules(lifetimes: LifetimeRules | float) -> LifetimeRules:
 def _with_more(
     body: dict[str, Any], more: Mapping[str, Any] | None, decided: Container[str]
 ) -> dict[str, Any]:
-    taken = sorted(name for name in more or () if name in decided)
+    if not more:
+        return body
+    taken = sorted(name for name in more if name in decided)
     if taken:
         raise ValueError(f"these claims are set already: {', '.join(taken)}")
-    return body | dict(more or {})
+    return body | dict(more)
 
 
 def _given(**claims: Any) -> dict[str, Any]:
     return {name: value for name, value in claims.items() if value}
 
 
-def sign(key: SigningKey, claims: Mapping[str, Any], *, token_type: str = "at+jwt") -> str:
+def sign(key: SigningKey, claims: dict[str, Any], *, token_type: str = "at+jwt") -> str:
     """Claims as a signed compact token (RFC 7515 section 7.1)."""
-    header = {"alg": key.algorithm, "typ": token_type, "kid": key.kid}
-    signed = _segment(_encode_json(header)) + b"." + _segment(_encode_json(dict(claims)))
+    signed = _opening(key.algorithm, key.kid, token_type) + _segment(_encode_json(claims))
     return (signed + b"." + _segment(key.sign(signed))).decode("ascii")
+
+
+@lru_cache(maxsize=128)
+def _opening(algorithm: str, kid: str, token_type: str) -> bytes:
+    """The header and the dot behind it, which are the same for all tokens of a key."""
+    return _segment(_encode_json({"alg": algorithm, "typ": token_type, "kid": kid})) + b"."
 
 
 def _segment(raw: bytes) -> bytes:
