@@ -20,35 +20,32 @@ __all__ = [
     "decode_json",
     "decode_object",
     "decode_segment",
-    "decode_standard",
     "encode_json",
     "is_plain",
     "issuer_in",
     "parse_header",
-    "split",
+    "take_apart",
 ]
 
 _OURS = (string.ascii_letters + string.digits + "-_").encode("ascii")
 _THEIRS = (string.ascii_letters + string.digits + "+/").encode("ascii")
-_STANDARD = bytes(
-    _THEIRS[_OURS.index(byte)] if byte in _OURS else byte if byte == ord(".") else 0
-    for byte in range(256)
-)
-"""To the alphabet of RFC 4648 section 4; what is in neither becomes a byte that is in none.
-
-Dots stay, which are in none either, so that a token is translated whole.
-"""
+_STANDARD = bytes(_THEIRS[_OURS.index(byte)] if byte in _OURS else 0 for byte in range(256))
+"""To the alphabet of RFC 4648 section 4; what is not in ours becomes a byte that is in neither."""
 _ENDINGS = (
-    (b'"', None),
-    (b'"', frozenset(b"")),
-    (b'=="', frozenset(b"AQgw")),
-    (b'="', frozenset(b"AEIMQUYcgkosw048")),
+    (b"", None),
+    (b"", frozenset(b"")),
+    (b"==", frozenset(b"AQgw")),
+    (b"=", frozenset(b"AEIMQUYcgkosw048")),
 )
-"""By length modulo 4: the padding and JSON's end; what may stand last, so that the unused bits are
-zero, which is nothing after a whole number of groups and one character.
+"""By length modulo 4: the padding; what may stand last, so that the unused bits are zero, which is
+nothing after a whole number of groups and one character.
 """
 
-_decode_base64 = msgspec.json.Decoder(bytes).decode
+_DOT = ord(".")  # found in bytes five times as fast as `b"."`
+
+# JSON's decoder reads base64 as strictly as `binascii`, in half the time.
+_decode_one = msgspec.json.Decoder(bytes).decode
+_decode_two = msgspec.json.Decoder(tuple[bytes, bytes]).decode
 
 decode_json = msgspec.json.Decoder().decode
 """Not strict: takes the last of duplicate members, and any nesting."""
@@ -62,17 +59,24 @@ _INTEGERS = range(-(2**63), 2**64)
 _KID_LENGTH = 512
 
 
-def split(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
-    """The header and what is signed, as they stand; payload and signature for `decode_standard`.
+def take_apart(token: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The header and what is signed, as they stand; the payload and the signature, decoded.
 
     Raises:
-        Refusal: `token_malformed`.
+        Refusal: `token_malformed`, unless there are three segments, and the last two are spelt as
+            `decode_segment` asks. Only the signature may be empty.
     """
-    signed, _, signature = token.translate(_STANDARD).rpartition(b".")
+    signed, _, signature = token.rpartition(b".")
     header, _, payload = signed.partition(b".")
-    if not header or not payload or b"." in payload:
+    if not header or not payload or _DOT in payload:
         raise Refusal(Reason.TOKEN_MALFORMED)
-    return token[: len(header)], token[: len(signed)], payload, signature
+    middle, closing = _padding(payload), _padding(signature)
+    payload, signature = payload.translate(_STANDARD), signature.translate(_STANDARD)
+    try:
+        payload, signature = _decode_two(b'["%b%b","%b%b"]' % (payload, middle, signature, closing))
+    except msgspec.MsgspecError:
+        raise Refusal(Reason.TOKEN_MALFORMED) from None
+    return header, signed, payload, signature
 
 
 def decode_segment(segment: bytes) -> bytes:
@@ -82,23 +86,19 @@ def decode_segment(segment: bytes) -> bytes:
         Refusal: `token_malformed`, unless it is base64url without padding (RFC 7515 section 2)
             in its one canonical spelling (RFC 4648 section 3.5).
     """
-    return decode_standard(segment.translate(_STANDARD))
-
-
-def decode_standard(segment: bytes) -> bytes:
-    """As `decode_segment`, of a segment in the standard alphabet.
-
-    Raises:
-        Refusal: as there.
-    """
-    closing, last = _ENDINGS[len(segment) % 4]
-    if last is not None and segment[-1] not in last:
-        raise Refusal(Reason.TOKEN_MALFORMED)
+    padding = _padding(segment)
     try:
-        # JSON's decoder reads base64 as strictly as `binascii`, in half the time.
-        return _decode_base64(b'"' + segment + closing)
+        return _decode_one(b'"%b%b"' % (segment.translate(_STANDARD), padding))
     except msgspec.MsgspecError:
         raise Refusal(Reason.TOKEN_MALFORMED) from None
+
+
+def _padding(segment: bytes) -> bytes:
+    """What the standard base64 of a segment would end with."""
+    padding, last = _ENDINGS[len(segment) % 4]
+    if last is not None and segment[-1] not in last:
+        raise Refusal(Reason.TOKEN_MALFORMED)
+    return padding
 
 
 class _Named(msgspec.Struct, gc=False):

@@ -16,10 +16,9 @@ from jwt_guard.tokens.cache import CacheEntry, TokenCache, digest_of
 from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.compact import (
     Header,
-    decode_standard,
     issuer_in,
     parse_header,
-    split,
+    take_apart,
 )
 from jwt_guard.tokens.encryption import Decryptor, Decryptors, is_encrypted
 
@@ -108,12 +107,12 @@ class Verifier:
             Refusal: for every token that is not to be believed; so may the flow.
         """
         raw = _bounded(token, self.max_token_size)
-        if self.cache is None:
-            return self._judged(self._read(raw))
-        digest = digest_of(raw)
-        entry = self.cache.get(digest)
-        if entry is not None and self._still_holds(entry):
-            return entry.principal
+        digest = None
+        if self.cache is not None:
+            digest = digest_of(raw)
+            entry = self.cache.get(digest)
+            if entry is not None and self._still_holds(entry):
+                return entry.principal
         return self._judged(self._read(raw), digest)
 
     def verified(self, token: str | bytes) -> Flow[Verified]:
@@ -155,9 +154,8 @@ class Verifier:
         decryptor = None
         if self.decryptors.is_needed and is_encrypted(token):
             token, decryptor = self.decryptors.opened(token)
-        opening, signed, middle, closing = split(token)
+        opening, signed, payload, signature = take_apart(token)
         header = self._headers.get(opening) or parse_header(opening)
-        payload = decode_standard(middle)
         # Nothing but the name is read before the signature is checked.
         issuer = issuer_in(payload)
         trusted = self.issuers.get(issuer) if type(issuer) is str else None
@@ -168,12 +166,11 @@ class Verifier:
             raise Refusal(Reason.TOKEN_NOT_ENCRYPTED if plain else Reason.DECRYPTION_FAILED)
         if header.algorithm not in trusted.algorithms:
             raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
-        signature = decode_standard(closing)
         return _Read(opening, header, payload, signed, signature, trusted)
 
     def _judged(self, read: _Read, digest: bytes | None = None) -> Principal | Flow[Principal]:
-        keys = read.trusted.keys.current()
-        verify = None if keys is None else keys.find(read.header.kid, read.header.algorithm)
+        header, keys = read.header, read.trusted.keys.current()
+        verify = None if keys is None else keys.find(header.kid, header.algorithm)
         if keys is None or verify is None:
             return self._judged_later(read, None, digest)
         if not _is_right(verify, read):

@@ -3,14 +3,15 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from jwt_guard import Reason, Refusal
 from jwt_guard.tokens.compact import (
     decode_object,
     decode_segment,
-    decode_standard,
     parse_header,
-    split,
+    take_apart,
 )
 from tests.support.tokens import segment
 
@@ -26,21 +27,48 @@ MALFORMED = (Reason.TOKEN_MALFORMED, None)
 
 def test_three_segments_are_taken_apart() -> None:
     """The signed part is the first two with their dot."""
-    parts = split(b"a-.b_.c-")
-    assert parts == (b"a-", b"a-.b_", b"b/", b"c+")
+    parts = take_apart(b"a-.b_8.-w")
+    assert parts == (b"a-", b"a-.b_8", b"o\xff", b"\xfb")
 
 
 def test_an_empty_signature_is_left_to_the_verifier() -> None:
     """It has three segments; that nothing signs it is another finding."""
-    assert split(b"aa.bb.") == (b"aa", b"aa.bb", b"bb", b"")
+    assert take_apart(b"aa.bbbb.") == (b"aa", b"aa.bbbb", b"m\xb6\xdb", b"")
 
 
-@pytest.mark.parametrize("foreign", [b"+", b"/", b"=", b" ", b"\n", b"\x00", b"\xc3"])
-def test_characters_of_another_alphabet_survive_no_translation(foreign: bytes) -> None:
-    """What stands in for them is in no alphabet."""
-    _, _, payload, signature = split(b"aa.bbb" + foreign + b".ccc" + foreign)
-    assert _reason(decode_standard, payload) == MALFORMED
-    assert _reason(decode_standard, signature) == MALFORMED
+@pytest.mark.parametrize(
+    "foreign", [b"+", b"/", b"=", b" ", b"\n", b"\x00", b'"', b'","', b"\\", b",", b"\xc3"]
+)
+@pytest.mark.parametrize("around", [(b"aa.bbb", b".cccc"), (b"aa.bbbb.ccc", b"")])
+def test_characters_of_another_alphabet_survive_no_translation(
+    foreign: bytes, around: tuple[bytes, bytes]
+) -> None:
+    """What stands in for them is in no alphabet, and ends no text."""
+    before, after = around
+    assert _reason(take_apart, before + foreign + after) == MALFORMED
+
+
+@given(st.binary(min_size=1), st.binary())
+def test_what_is_put_together_comes_apart(payload: bytes, signature: bytes) -> None:
+    """Whatever the lengths of the two segments."""
+    signed = b"aa." + segment(payload).encode()
+    token = signed + b"." + segment(signature).encode()
+    assert take_apart(token) == (b"aa", signed, payload, signature)
+
+
+_SPELLINGS = st.text('AQgw-_+/=\\" ,', max_size=12)
+
+
+@given(_SPELLINGS, _SPELLINGS)
+def test_two_segments_are_read_as_each_by_itself(middle: str, closing: str) -> None:
+    """Neither changes how the other is read."""
+    payload, signature = middle.encode(), closing.encode()
+    try:
+        alone = decode_segment(payload or b"!"), decode_segment(signature)
+    except Refusal:
+        assert _reason(take_apart, b"aa." + payload + b"." + signature) == MALFORMED
+    else:
+        assert take_apart(b"aa." + payload + b"." + signature)[2:] == alone
 
 
 @pytest.mark.parametrize(
@@ -48,7 +76,7 @@ def test_characters_of_another_alphabet_survive_no_translation(foreign: bytes) -
 )
 def test_any_other_number_of_segments_is_refused(token: bytes) -> None:
     """Two, four, five (an encrypted token) or ten thousand."""
-    assert _reason(split, token) == MALFORMED
+    assert _reason(take_apart, token) == MALFORMED
 
 
 @pytest.mark.parametrize("length", range(70))
