@@ -163,7 +163,7 @@ class Refusal(JWTGuardError):
         acr_values: str | None = None,
         retry_after: int | None = None,
     ) -> None:
-        super().__init__(reason.value if claim is None else f"{reason.value} ({claim})")
+        super().__init__(str(reason) if claim is None else f"{reason} ({claim})")
         self.reason = reason
         self.claim = claim
         self.scope = scope

@@ -174,6 +174,8 @@ class Verifier:
         if keys is None or verify is None:
             return self._judged_later(read, None, digest)
         if not _is_right(verify, read):
+            if header.kid is not None and read.trusted.keys.current() is keys:
+                raise Refusal(Reason.SIGNATURE_INVALID)
             return self._judged_later(read, keys, digest)
         return self._believed(read, keys, digest)
 
