@@ -6,11 +6,12 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator
 
-from tests.benchmarks import growth, imports, issue, per_request, throughput, verify
+from tests.benchmarks import growth, imports, issue, per_request, throughput, verdicts, verify
 from tests.benchmarks.figures import Figures, publish
 
 _ALL: dict[str, Callable[[], Iterable[Figures]]] = {
     "verify": lambda: [verify.figures()],
+    "verdicts": lambda: [verdicts.figures()],
     "issue": lambda: [issue.figures()],
     "imports": lambda: [imports.figures()],
     "per_request": lambda: [per_request.figures()],
