@@ -2,13 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
-import jwt
-from fastapi import Depends, FastAPI, HTTPException
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi import Depends, FastAPI
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, AuthenticationBackend, SimpleUser
 from starlette.middleware import Middleware
@@ -20,9 +16,8 @@ from starlette.routing import Route
 from jwt_guard_asgi import JWTGuardMiddleware
 from jwt_guard_fastapi import JWTGuardMiddleware as FastAPIGuardMiddleware
 from jwt_guard_fastapi import require
-from tests.benchmarks import material
+from tests.benchmarks import fastapi_peers, material
 from tests.benchmarks.measure import Timer, awaited
-from tests.support import tokens
 
 __all__ = ["EMPTY", "asgi", "fastapi", "starlette"]
 
@@ -85,13 +80,8 @@ class _PyJWT(AuthenticationBackend):
     """What the tutorials show."""
 
     async def authenticate(self, conn: HTTPConnection) -> tuple[AuthCredentials, SimpleUser]:
-        claims = _decoded(conn.headers["authorization"].removeprefix("Bearer "))
+        claims = fastapi_peers.decoded(conn.headers["authorization"].removeprefix("Bearer "))
         return AuthCredentials(claims["scope"].split()), SimpleUser(claims["sub"])
-
-
-def _decoded(token: str) -> Any:
-    key: Any = tokens.key("RS256").public_key
-    return jwt.decode(token, key, ["RS256"], audience=tokens.AUDIENCE, issuer=tokens.ISSUER)
 
 
 def fastapi(loop: asyncio.AbstractEventLoop) -> dict[str, Timer]:
@@ -104,10 +94,10 @@ def fastapi(loop: asyncio.AbstractEventLoop) -> dict[str, Timer]:
         "bare": _timer(loop, _fastapi(None)),
         "jwt_guard": _timer(loop, ours),
         EMPTY: _timer(loop, empty),
-        "HTTPBearer + PyJWT": _timer(loop, _fastapi(_bearer)),
     }
-    if find_spec("authx"):
-        timers["authx"] = _timer(loop, _fastapi(_authx()), token=_access_token())
+    with fastapi_peers.key_server() as jwks_uri:
+        for name, (dependency, token) in fastapi_peers.dependencies(jwks_uri).items():
+            timers[name] = _timer(loop, _fastapi(dependency), token=token)
     return timers
 
 
@@ -123,32 +113,6 @@ def _fastapi(dependency: Any) -> FastAPI:
 
 async def _ask_nothing(connection: HTTPConnection) -> None:
     """A dependency."""
-
-
-_scheme = HTTPBearer()
-
-
-async def _bearer(found: HTTPAuthorizationCredentials = Depends(_scheme)) -> Any:  # noqa: B008
-    try:
-        return _decoded(found.credentials)
-    except jwt.InvalidTokenError:
-        raise HTTPException(401) from None
-
-
-def _authx() -> Any:
-    authx: Any = import_module("authx")
-    config = authx.AuthXConfig(
-        JWT_ALGORITHM="RS256",
-        JWT_PUBLIC_KEY=tokens.public_pem("RS256").decode(),
-        JWT_DECODE_AUDIENCE=tokens.AUDIENCE,
-        JWT_DECODE_ISSUER=tokens.ISSUER,
-        JWT_TOKEN_LOCATION=["headers"],
-    )
-    return authx.AuthX(config=config).access_token_required
-
-
-def _access_token() -> str:
-    return tokens.mint(material.claims(type="access", fresh=False, csrf=""), algorithm="RS256")
 
 
 def _timer(loop: asyncio.AbstractEventLoop, app: App, *, token: str | None = None) -> Timer:

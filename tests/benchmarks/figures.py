@@ -31,6 +31,7 @@ _NAMED = (
     "djangorestframework-simplejwt",
     "authx",
     "axioms-fastapi",
+    "auth0-fastapi-api",
     "uvicorn",
     "gunicorn",
 )

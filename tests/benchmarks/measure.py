@@ -22,10 +22,10 @@ def called(work: Callable[[], object]) -> Timer:
 
     def timer(times: int) -> float:
         rounds = repeat(None, times)
-        start = time.thread_time()
+        start = time.process_time()
         for _ in rounds:
             work()
-        return time.thread_time() - start
+        return time.process_time() - start
 
     return timer
 
@@ -35,10 +35,10 @@ def awaited(loop: asyncio.AbstractEventLoop, work: Callable[[], Awaitable[object
 
     async def inside(times: int) -> float:
         rounds = repeat(None, times)
-        start = time.thread_time()
+        start = time.process_time()
         for _ in rounds:
             await work()
-        return time.thread_time() - start
+        return time.process_time() - start
 
     return lambda times: loop.run_until_complete(inside(times))
 
