@@ -155,6 +155,7 @@ class Assembly:
                 audiences=frozenset(issuer.audience or self._config.audience),
                 clients=frozenset(issuer.clients) or None,
                 client_subjects=issuer.client_subjects,
+                only_tenant=issuer.tenant,
             ),
             decryptor=decryptor,
         )
@@ -226,6 +227,7 @@ def _rules(
     audiences: frozenset[str],
     clients: frozenset[str] | None,
     client_subjects: bool,
+    only_tenant: str | None = None,
 ) -> ClaimRules:
     return ClaimRules(
         profile=profile,
@@ -238,6 +240,7 @@ def _rules(
         scopes=tuple(ClaimPath(path) for path in profile.scopes),
         permissions=tuple(ClaimPath(path) for path in profile.permissions),
         tenant=ClaimPath(profile.tenant) if profile.tenant else None,
+        only_tenant=only_tenant,
     )
 
 

@@ -184,6 +184,17 @@ def _private_network(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
         )
 
 
+def _any_tenant(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
+    if issuer.tenants and issuer.tenant is None:
+        yield Finding(
+            level="note",
+            path=f"{at}.tenant",
+            message="the issuer of each tenant may name any tenant in its tokens",
+            remedy='set tenant = "{tenant}", or what the tenant is called in its tokens',
+            reference="OWASP ASVS V8.4.1",
+        )
+
+
 def _long_outage(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
     if issuer.outage_limit > _LONG_OUTAGE:
         yield Finding(
@@ -243,6 +254,7 @@ _CHECKS: tuple[Callable[[Config], Iterator[Finding]], ...] = (
 _ISSUER_CHECKS: tuple[Callable[[str, IssuerConfig], Iterator[Finding]], ...] = (
     _plain_http,
     _private_network,
+    _any_tenant,
     _long_outage,
     _weak_profile,
     _secret_in_file,

@@ -140,6 +140,12 @@ class IssuerConfig:
         " profile's place",
         default=None,
     )
+    tenant: str | None = setting(
+        text,
+        "the tenant of all its tokens, which then need not name one, and are refused if they name"
+        " another; may hold `{tenant}`",
+        default=None,
+    )
     decryption_keys: str | dict[str, Any] | None = setting(
         key_material,
         "our private keys, where tokens must come encrypted: a JWK, JWK set or PEM file, `env:NAME`"
@@ -187,7 +193,8 @@ class IssuerConfig:
                 keys=self.keys.replace(_TENANT, tenant)
                 if isinstance(self.keys, str)
                 else self.keys,
-                tenants=(),
+                tenant=self.tenant and self.tenant.replace(_TENANT, tenant),
+                tenants=(tenant,),
             )
             for tenant in self.tenants
         ) or (self,)
@@ -220,6 +227,9 @@ class IssuerConfig:
         if bool(self.tenants) != (_TENANT in self.issuer):
             message = f"goes with {_TENANT} in `issuer`, and that with it"
             return [problem_at(at, "tenants", message, "list the tenants that are trusted")]
+        if self.tenant and _TENANT in self.tenant and not self.tenants:
+            message = f"holds {_TENANT}, which nothing fills"
+            return [problem_at(at, "tenant", message, "write its name, or list `tenants`")]
         for each in self.per_tenant():
             if "{" in each.issuer or (each.place is not None and "{" in each.place):
                 message = "holds braces that no tenant fills"

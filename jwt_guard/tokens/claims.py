@@ -25,6 +25,7 @@ class ClaimRules:
         clients: the clients whose tokens are accepted; None for all.
         client_subjects: whether a client may be its own subject (client credentials).
         roles, scopes, permissions, tenant: where these stand.
+        only_tenant: the tenant of all its tokens, whether they name it or none.
         form: what their claims look like.
     """
 
@@ -38,6 +39,7 @@ class ClaimRules:
     scopes: tuple[ClaimPath, ...] = ()
     permissions: tuple[ClaimPath, ...] = ()
     tenant: ClaimPath | None = None
+    only_tenant: str | None = None
     form: Form = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +72,9 @@ class ClaimRules:
         # RFC 9068 says `client_id`, OpenID Connect `azp`.
         client = known.azp if known.client_id is None else known.client_id
         self._check_parties(known, client)
+        tenant = form.tenant(known, claims)
+        if self.only_tenant is not None:
+            tenant = self._own(tenant)
         roles, scopes, permissions = form.grants(known, claims)
         return Principal(
             subject=known.sub,
@@ -77,7 +82,7 @@ class ClaimRules:
             roles=roles,
             scopes=scopes,
             permissions=permissions,
-            tenant=form.tenant(known, claims),
+            tenant=tenant,
             client_id=client,
             token_id=known.jti,
             session_id=known.sid,
@@ -88,6 +93,12 @@ class ClaimRules:
             is_bound=known.cnf is not UNSET,
             payload=payload,
         )
+
+    def _own(self, tenant: str | None) -> str | None:
+        """The issuer's own tenant; no issuer speaks for the tenants of others."""
+        if tenant is not None and tenant != self.only_tenant:
+            raise Refusal(Reason.CLAIM_INVALID, claim="tenant")
+        return self.only_tenant
 
     def lifetime(self, known: Known) -> tuple[float, float]:
         """The moment from which the times of a verified token are right, and that of their end."""

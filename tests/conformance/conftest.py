@@ -23,6 +23,9 @@ CLOCK = Clock()
 ONCE = "https://once.example.test"
 """An issuer whose tokens are good for one request, and whose subjects are people."""
 
+GLOBEX = "https://globex.example.test"
+"""The issuer of one customer, who must not speak for others."""
+
 ALGORITHMS = ["ES256", "RS256", "PS256", "ES384", "Ed25519"]
 
 Make = Callable[[Application, Loop], Client]
@@ -63,6 +66,12 @@ def _configuration(protect: str, cache_size: int) -> dict[str, Any]:
                 "algorithms": ["ES256"],
                 "one_time": True,
                 "client_subjects": False,
+            },
+            {
+                "issuer": GLOBEX,
+                "keys": {"keys": [tokens.jwk("ES256", "globex")]},
+                "algorithms": ["ES256"],
+                "tenant": "globex",
             },
         ],
     )

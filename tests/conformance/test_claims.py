@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.conftest import ONCE, Api
+from tests.conformance.conftest import GLOBEX, ONCE, Api
 from tests.conformance.expect import FORBIDDEN, refused, served
 from tests.support import tokens
 from tests.support.tokens import ABSENT, NOW, Clock, claims, forge, key, mint
@@ -190,6 +190,21 @@ def test_F13_tenant_mismatch(api: Api, tenant: object) -> None:
 def test_F13_tenants_of_another_type(api: Api, tenant: object) -> None:
     """A list that holds the tenant is not the tenant."""
     refused(api.get("/tenants/acme/invoices", mint(tenant=tenant)))
+
+
+@pytest.mark.parametrize("tenant", ["globex", ABSENT])
+def test_F13_an_issuer_speaks_for_its_own_tenant(api: Api, tenant: object) -> None:
+    """Whether it names it or not."""
+    token = mint(iss=GLOBEX, tenant=tenant, name="globex")
+    served(api.get("/tenants/globex/invoices", token))
+    refused(api.get("/tenants/acme/invoices", token), FORBIDDEN)
+
+
+@pytest.mark.parametrize("tenant", ["acme", "GLOBEX", "globex ", "", None, 5, ["globex"]])
+def test_F13_an_issuer_speaks_for_no_other_tenant(api: Api, tenant: object) -> None:
+    """A customer's identity provider that names another customer is not believed at all."""
+    for path in ("/me", "/tenants/acme/invoices", "/tenants/globex/invoices"):
+        refused(api.get(path, mint(iss=GLOBEX, tenant=tenant, name="globex")))
 
 
 @pytest.mark.parametrize(

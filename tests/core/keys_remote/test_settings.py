@@ -44,6 +44,9 @@ def _entry(**changes: Any) -> dict[str, Any]:
         {"timeout": 3600},
         {"private_network": 1},
         {"tenants": ["acme"]},
+        {"tenant": "{tenant}"},
+        {"tenant": ""},
+        {"tenant": ["acme"]},
         {"issuer": "https://id.example.test/{tenant}"},
         {"issuer": "https://id.example.test/{tenantid}"},
         {"issuer": "https://id.example.test?x=1"},
@@ -114,6 +117,13 @@ def test_tenants_are_named_as_their_provider_does() -> None:
     ]
 
 
+def test_a_template_fills_in_whose_tokens_they_are() -> None:
+    """The name of the tenant may be the one in the URL, or hold it."""
+    entry = _entry(issuer="https://{tenant}.test", tenants=["a", "b"], tenant="org-{tenant}")
+    assert [each.tenant for each in Config.load(entry).issuers] == ["org-a", "org-b"]
+    assert not [each for each in findings(Config.load(entry)) if each.path.endswith("tenant")]
+
+
 @given(issuer=st.text() | st.from_regex(r"https://[\[\]a-z:/@?{}.]+"))
 def test_no_name_breaks_the_check(issuer: str) -> None:
     """Whatever stands there is either fine or told."""
@@ -130,7 +140,10 @@ def test_mistakes_are_named_by_the_table_that_they_stand_in() -> None:
     (problem,) = key_problems(config)
     assert problem.path == "issuers[1].keys"
     paths = [each.path for each in findings(Config.load(config))]
-    assert [path for path in paths if path.startswith("issuers")] == ["issuers[0].private_network"]
+    assert [path for path in paths if path.startswith("issuers")] == [
+        "issuers[0].private_network",
+        "issuers[0].tenant",
+    ]
 
 
 def test_what_weakens_is_reported() -> None:

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from jwt_guard import Guard, Principal, Refusal
+from jwt_guard import ConfigurationError, Guard, Principal, Reason, Refusal
 from jwt_guard.tokens.presets import PROFILES
 from tests.support.tokens import ABSENT, NOW, changed, forge, jwks, key
 
@@ -572,6 +574,27 @@ def test_common_places_are_for_who_names_none() -> None:
         caller = guard.verify(forge(header, body, algorithm="RS256", signing_key=key("RS256")))
         assert caller.roles == roles
         assert caller.tenant == tenant
+
+
+@given(own=st.text(min_size=1), named=st.text(min_size=1) | st.none())
+def test_an_issuer_with_a_tenant_speaks_for_no_other(own: str, named: str | None) -> None:
+    """Whatever the names: its own tenant, or a refusal."""
+    entry = {"issuer": "a", "keys": jwks("ES256"), "algorithms": ["ES256"], "tenant": own}
+    entry |= {"profile": "oidc", "tenant_claim": "org"}
+    try:
+        guard = Guard.from_config({"audience": OIDC.audience, "issuers": [entry]})
+    except ConfigurationError:
+        assert not own.strip() or "{tenant}" in own
+        return
+    body = {**OIDC.claims, "iss": "a"} | ({} if named is None else {"org": named})
+    header = {"alg": "ES256", "kid": "ES256-main", "typ": "JWT"}
+    token = forge(header, body, signing_key=key("ES256"))
+    if named in {None, own}:
+        assert guard.verify(token).tenant == own
+    else:
+        with pytest.raises(Refusal) as caught:
+            guard.verify(token)
+        assert (caught.value.reason, caught.value.claim) == (Reason.CLAIM_INVALID, "tenant")
 
 
 def test_look_alikes_are_no_roles() -> None:
