@@ -15,7 +15,7 @@ from jwt_guard_flask.admission import (
     stop,
     welcome,
 )
-from jwt_guard_flask.marks import has_methods, marks_of
+from jwt_guard_flask.marks import has_methods, is_served_unguarded, marks_of
 
 __all__ = ["Watch"]
 
@@ -57,7 +57,7 @@ class Watch:
         endpoint = current.endpoint
         view = self._app.view_functions.get(endpoint) if endpoint else None
         known, rules = self._known.get(endpoint, _NO_VIEW)
-        if known is not view:
+        if known is not view or (view is not None and is_served_unguarded(view)):
             rules = self._learn(endpoint, view, current.method)
         return self._guards.asking(memo.view) if rules is None else rules
 

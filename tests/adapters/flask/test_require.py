@@ -323,3 +323,19 @@ def test_require_above_the_route_is_no_guard_and_says_so(guard: Guard) -> None:
     app.testing = True
     with pytest.raises(RuntimeError, match="below the route"):
         app.test_client().get("/turned")
+
+
+def test_require_after_the_first_request_says_so_too(
+    app: Flask, client: FlaskClient, bearer: Bearer
+) -> None:
+    """What was found at the first request does not hide it."""
+
+    def it() -> str:
+        return "it"
+
+    app.add_url_rule("/it", "it", it)
+    assert client.get("/it", headers=bearer()).status_code == 200
+    require(role("admin"))(it)
+    app.testing = True
+    with pytest.raises(RuntimeError, match="below the route"):
+        client.get("/it", headers=bearer())
