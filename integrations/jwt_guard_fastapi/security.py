@@ -12,6 +12,7 @@ from jwt_guard.requirements import Requirement, scope
 from jwt_guard_asgi import middleware
 from jwt_guard_asgi.marks import Mark, mark
 from jwt_guard_asgi.starlette import refusal_response
+from jwt_guard_asgi.wire import Scope
 
 __all__ = ["JWTGuardScheme", "current_principal", "require"]
 
@@ -31,6 +32,7 @@ class JWTGuardScheme(SecurityBase):
         self.model = _SCHEME
         self.scheme_name = "JWTGuard"
         self._requirement = requirement
+        self._wanted: dict[tuple[str, ...], Requirement | None] = {(): requirement}
         self._guard = guard
         self._optional = optional
         self._bad_token: BadToken = bad_token
@@ -45,29 +47,31 @@ class JWTGuardScheme(SecurityBase):
             Refusal: the caller may not proceed; answered for you.
             RuntimeError: the middleware is not installed.
         """
-        _answer_refusals(connection)
+        _answer_refusals(connection.scope)
         return middleware.authorize(
-            connection,
-            self._wanted(scopes.scopes),
+            connection.scope,
+            self._wanted_with(tuple(scopes.scopes)),
             guard=self._guard,
             optional=self._optional,
             bad_token=self._bad_token,
         )
 
-    def _wanted(self, scopes: list[str]) -> Requirement | None:
-        if not scopes:
-            return self._requirement
-        wanted = scope(*scopes)
-        return wanted if self._requirement is None else wanted & self._requirement
+    def _wanted_with(self, scopes: tuple[str, ...]) -> Requirement | None:
+        """What is asked with these scopes of `Security`; put together once for all requests."""
+        if scopes not in self._wanted:
+            wanted, more = scope(*scopes), self._requirement
+            self._wanted[scopes] = wanted if more is None else wanted & more
+        return self._wanted[scopes]
 
 
-def _answer_refusals(connection: HTTPConnection) -> None:
+def _answer_refusals(scope: Scope) -> None:
     """See that the application answers refusals itself, unless it has a handler of its own.
 
     For one that is mounted in another would answer 500 before the middleware sees the refusal.
     """
-    handlers, *_ = connection.scope.get("starlette.exception_handlers", ({},))
-    handlers.setdefault(Refusal, refusal_response)
+    handlers = scope.get("starlette.exception_handlers")
+    if handlers is not None:
+        handlers[0].setdefault(Refusal, refusal_response)
 
 
 def require(

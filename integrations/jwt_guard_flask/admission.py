@@ -1,8 +1,8 @@
 """Who sent the current request, and whether it may proceed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn, TypeVar, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 from flask import Flask, Request, Response, abort, current_app, g, request
@@ -18,11 +18,13 @@ from jwt_guard.principal import Principal
 from jwt_guard.routes import PathList
 
 __all__ = [
+    "Guards",
     "Installed",
     "Memo",
     "admit",
-    "behind",
+    "current_application",
     "current_principal",
+    "current_request",
     "keep_private",
     "memo_of",
     "memo_of_request",
@@ -33,7 +35,10 @@ __all__ = [
 
 _MEMO = "jwt_guard_memo"
 
-T = TypeVar("T")
+# What Flask's proxies stand for now, found once; each question to a proxy finds it again.
+current_request: Callable[[], Request] = request._get_current_object  # type: ignore[attr-defined]
+current_application: Callable[[], Flask] = current_app._get_current_object  # type: ignore[attr-defined]
+_context: Callable[[], Any] = g._get_current_object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,13 +57,35 @@ class Installed:
     protect: str
     rule: Rule
 
-    def protects(self, view: WsgiView) -> bool:
-        """Whether a path without a mark of its own asks for a caller."""
-        return self.protect == "all" and not (self.public and self._is_public(view))
-
-    def _is_public(self, view: WsgiView) -> bool:
+    def opens(self, view: WsgiView) -> bool:
+        """Whether a path is named public."""
         path = view.route_path
-        return any(path in listed for listed in self.public)
+        for listed in self.public:  # noqa: SIM110 - `any` and its generator take longer
+            if path in listed:
+                return True
+        return False
+
+
+class Guards(dict[str, Installed]):
+    """The guards of one application by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._asking: list[Rule] = []
+        self._look_at_paths = False
+
+    def add(self, installed: Installed) -> None:
+        """Install one more."""
+        self[installed.rule.guard] = installed
+        asking = [one for one in self.values() if one.protect == "all"]
+        self._asking = [one.rule for one in asking]
+        self._look_at_paths = any(one.public for one in asking)
+
+    def asking(self, view: WsgiView) -> list[Rule]:
+        """What they ask of a request whose view says nothing of itself."""
+        if not self._look_at_paths:
+            return self._asking
+        return [rule for rule in self._asking if not self[rule.guard].opens(view)]
 
 
 class Memo(msgspec.Struct):
@@ -74,21 +101,11 @@ class Memo(msgspec.Struct):
         private: whether the answer is for a verified caller, and so for no cache.
     """
 
-    guards: Mapping[str, Installed]
+    guards: Guards
     view: WsgiView
     outcomes: dict[str, Outcome] = {}
     asked: str | None = None
     private: bool = False
-
-
-def behind(proxy: T) -> T:
-    """What one of Flask's proxies stands for now; it costs less than to ask the proxy itself.
-
-    Raises:
-        RuntimeError: there is no request, or no application, now.
-    """
-    found: T = proxy._get_current_object()  # type: ignore[attr-defined]
-    return found
 
 
 def memo_of_request() -> Memo:
@@ -97,25 +114,23 @@ def memo_of_request() -> Memo:
     Raises:
         RuntimeError: the application has no guard.
     """
-    return memo_of(behind(request), behind(current_app))
+    current = current_request()
+    known: Memo | None = getattr(current, _MEMO, None)
+    return known or memo_of(current, _installed(current_application()))
 
 
-def memo_of(current: Request, app: Flask) -> Memo:
-    """What is known about a request of an application.
-
-    Raises:
-        RuntimeError: the application has no guard.
-    """
+def memo_of(current: Request, guards: Guards) -> Memo:
+    """What is known about a request of an application with these guards."""
     memo: Memo | None = getattr(current, _MEMO, None)
     if memo is None:
-        memo = Memo(_installed(app), WsgiView(current.environ, current.view_args))
+        memo = Memo(guards, WsgiView(current.environ, current.view_args))
         setattr(current, _MEMO, memo)
     return memo
 
 
-def _installed(app: Flask) -> Mapping[str, Installed]:
+def _installed(app: Flask) -> Guards:
     try:
-        installed: Mapping[str, Installed] = app.extensions["jwt_guard"]
+        installed: Guards = app.extensions["jwt_guard"]
     except KeyError:
         raise RuntimeError("this application has no guard: call JWTGuard(app)") from None
     return installed
@@ -124,7 +139,7 @@ def _installed(app: Flask) -> Mapping[str, Installed]:
 def welcome(memo: Memo) -> None:
     """Put the default guard's caller, if any, into the context."""
     known = "default" in memo.guards
-    behind(g).principal = _outcome(memo, "default").principal if known else None
+    _context().principal = _outcome(memo, "default").principal if known else None
 
 
 def admit(memo: Memo, rule: Rule) -> None:
@@ -136,7 +151,7 @@ def admit(memo: Memo, rule: Rule) -> None:
     """
     outcome = _outcome(memo, rule.guard)
     memo.asked = rule.guard
-    behind(g).principal = memo.guards[rule.guard].guard.permit(
+    _context().principal = memo.guards[rule.guard].guard.permit(
         outcome,
         memo.view,
         rule.requirement,
@@ -161,9 +176,13 @@ def response_of(reply: Reply) -> Response:
 
 def keep_private(response: Response) -> Response:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
-    memo: Memo | None = getattr(behind(request), _MEMO, None)
-    if memo is not None and memo.private and not response.headers.getlist("Cache-Control"):
-        response.headers.add("Cache-Control", "no-store")
+    memo: Memo | None = getattr(current_request(), _MEMO, None)
+    if memo is None or not memo.private:
+        return response
+    for name, _ in response.headers:  # to ask the headers for one by name takes longer
+        if name.lower() == "cache-control":
+            return response
+    response.headers.add("Cache-Control", "no-store")
     return response
 
 

@@ -1,29 +1,18 @@
 """The extension: installs guards in applications and asks them before everything else."""
 
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
-from flask import Flask, current_app, request
+from flask import Flask, current_app
 
 from jwt_guard.config import Source
 from jwt_guard.errors import ConfigurationError, Problem, Refusal
 from jwt_guard.guard import Guard
-from jwt_guard.marks import Rule, rules_among
+from jwt_guard.marks import Rule
 from jwt_guard.routes import PathList
-from jwt_guard_flask.admission import (
-    Installed,
-    Memo,
-    admit,
-    behind,
-    keep_private,
-    memo_of,
-    refused,
-    stop,
-    welcome,
-)
-from jwt_guard_flask.marks import marks_of
+from jwt_guard_flask.admission import Guards, Installed, keep_private, refused
 from jwt_guard_flask.signals import announce
+from jwt_guard_flask.watch import Watch
 
 __all__ = ["JWTGuard"]
 
@@ -71,7 +60,7 @@ class JWTGuard:
             ConfigurationError: with every mistake that the configuration holds.
             RuntimeError: the application has a guard of that name.
         """
-        guards = app.extensions.setdefault("jwt_guard", {})
+        guards = app.extensions.setdefault("jwt_guard", Guards())
         if self.name in guards:
             raise RuntimeError(f"this application has a guard {self.name!r} already")
         guard = self._guard or Guard.from_config(_source(app, self.name))
@@ -79,9 +68,8 @@ class JWTGuard:
             _watch(app)
         protect = self._protect or guard.config.routes.protect
         public = tuple(listed for listed in (guard.public_paths, self._public) if listed)
-        guards[self.name] = Installed(
-            guard=guard, public=public, protect=protect, rule=Rule(guard=self.name)
-        )
+        rule = Rule(guard=self.name)
+        guards.add(Installed(guard=guard, public=public, protect=protect, rule=rule))
         announce(guard)
 
     def guard_of(self, app: Flask | None = None) -> Guard:
@@ -107,29 +95,7 @@ def _source(app: Flask, name: str) -> Source:
 
 
 def _watch(app: Flask) -> None:
-    # The earliest hook of a request: later ones may already look things up, or answer.
-    app.url_value_preprocessors.setdefault(None, []).insert(0, partial(_before_everything, app))
     app.register_error_handler(Refusal, refused)
     app.after_request(keep_private)
-
-
-def _before_everything(app: Flask, endpoint: str | None, view_args: dict[str, Any] | None) -> None:
-    current = behind(request)
-    memo = memo_of(current, app)
-    view = app.view_functions.get(endpoint) if endpoint else None
-    rules = _rules(view, current.method, memo)
-    if not rules:
-        welcome(memo)
-    try:
-        for rule in rules:
-            admit(memo, rule)
-    except Refusal as refusal:
-        stop(refusal)
-
-
-def _rules(view: Any, method: str, memo: Memo) -> list[Rule]:
-    """What the matched view asks; where it asks nothing, what the guards ask of every request."""
-    marks = [] if view is None else marks_of(view, method)
-    if marks:
-        return rules_among(marks)
-    return [one.rule for one in memo.guards.values() if one.protects(memo.view)]
+    # Earlier than any hook, and without asking Flask's proxies for what a hook is told.
+    app.preprocess_request = Watch(app).preprocess  # type: ignore[method-assign]

@@ -13,7 +13,7 @@ from jwt_guard.marks import Mark, Rule, marks_on, put_rule
 from jwt_guard.requirements import Requirement
 from jwt_guard_flask.admission import admit, memo_of_request, stop
 
-__all__ = ["marks_of", "require"]
+__all__ = ["has_methods", "is_served_unguarded", "marks_of", "require"]
 
 _GUARDED_FORM = "__jwt_guard_guarded__"
 """Where a function keeps its guarded form, to be known should it be served itself."""
@@ -99,12 +99,22 @@ def marks_of(view: Any, method: str) -> list[Mark]:
     Raises:
         RuntimeError: the view was registered before `require` guarded it.
     """
-    if _GUARDED_FORM in vars(view):
+    if is_served_unguarded(view):
         raise RuntimeError(f"{view!r} is served unguarded: put @require below the route decorator")
     view_class = getattr(view, "view_class", None)
     if view_class is None:
         return marks_on(view)
     return marks_on(view, view_class, _handler(view_class, method))
+
+
+def is_served_unguarded(view: Any) -> bool:
+    """Whether `require` has made a guarded form of a view, which is not the one that is served."""
+    return _GUARDED_FORM in vars(view)
+
+
+def has_methods(view: Any) -> bool:
+    """Whether each method of a view may bear marks of its own."""
+    return getattr(view, "view_class", None) is not None
 
 
 def _handler(view_class: type[View], method: str) -> Any:

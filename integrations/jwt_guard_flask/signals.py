@@ -37,7 +37,9 @@ class _Announcer:
     """Turns outcomes into signals."""
 
     def authenticated(self, principal: Principal, view: RequestView | None) -> Pending:
-        return _send(caller_authenticated, principal=principal)
+        if caller_authenticated.receivers:  # every request comes by here, mostly for nobody
+            _send(caller_authenticated, principal=principal)
+        return None
 
     def refused(self, refusal: Refusal, view: RequestView | None) -> Pending:
         return _send(request_refused, refusal=refusal)

@@ -95,6 +95,17 @@ def test_asks_before_all_hooks(app: Flask, client: FlaskClient) -> None:
     assert reached == []
 
 
+def test_asks_before_hooks_that_push_to_the_front(app: Flask, client: FlaskClient) -> None:
+    """Nor does one that was put before all others."""
+    reached: list[str | None] = []
+    hooks = app.url_value_preprocessors.setdefault(None, [])
+    hooks.insert(0, lambda endpoint, values: reached.append(endpoint))
+    assert client.get("/plain").status_code == 401
+    assert reached == []
+    assert client.get("/open").status_code == 200
+    assert reached == ["open"]
+
+
 def test_error_handlers_do_not_see_it(app: Flask, client: FlaskClient) -> None:
     """A blueprint that handles every exception does not get hold of ours."""
     blueprint = Blueprint("greedy", __name__)

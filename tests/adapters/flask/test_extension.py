@@ -78,6 +78,16 @@ def test_a_name_is_taken_once(app: Flask, guard: Guard) -> None:
         JWTGuard(app, guard=guard)
 
 
+def test_a_guard_that_comes_later_is_asked_too(
+    app: Flask, client: FlaskClient, bearer: Bearer, admin_guard: Guard
+) -> None:
+    """What is asked of views without a mark is no longer what it was before."""
+    app.add_url_rule("/", view_func=lambda: "it", endpoint="it")
+    assert client.get("/", headers=bearer()).status_code == 200
+    JWTGuard(app, name="admin", guard=admin_guard)
+    assert client.get("/", headers=bearer()).status_code == 401
+
+
 def test_odd_protection_is_refused() -> None:
     """A misspelt word protects nothing, so it is not taken."""
     with pytest.raises(ValueError, match="marked"):

@@ -211,6 +211,27 @@ def test_each_method_asks_for_itself(app: Flask, client: FlaskClient, bearer: Be
     assert statuses == [200, 403]
 
 
+def test_a_view_in_place_of_another_asks_for_itself(
+    app: Flask, client: FlaskClient, bearer: Bearer
+) -> None:
+    """What a view asks is remembered for that view, not for its endpoint."""
+
+    def it() -> str:
+        return "it"
+
+    app.add_url_rule("/it", "it", public(it))
+    assert [client.get("/it").status_code for _ in range(2)] == [200, 200]
+    app.view_functions["it"] = lambda: "closed"
+    assert client.get("/it").status_code == 401
+    app.view_functions["it"] = require(role("admin"))(lambda: "admins only")
+    statuses = [
+        client.get("/it", headers=bearer("ada", *held)).status_code for held in ((), ("admin",))
+    ]
+    assert statuses == [403, 200]
+    del app.view_functions["it"]
+    assert client.get("/it").status_code == 401
+
+
 def test_public_and_require_exclude_each_other() -> None:
     """A view that says both is a mistake of its author."""
     with pytest.raises(TypeError, match="not both"):
@@ -302,3 +323,19 @@ def test_require_above_the_route_is_no_guard_and_says_so(guard: Guard) -> None:
     app.testing = True
     with pytest.raises(RuntimeError, match="below the route"):
         app.test_client().get("/turned")
+
+
+def test_require_after_the_first_request_says_so_too(
+    app: Flask, client: FlaskClient, bearer: Bearer
+) -> None:
+    """What was found at the first request does not hide it."""
+
+    def it() -> str:
+        return "it"
+
+    app.add_url_rule("/it", "it", it)
+    assert client.get("/it", headers=bearer()).status_code == 200
+    require(role("admin"))(it)
+    app.testing = True
+    with pytest.raises(RuntimeError, match="below the route"):
+        client.get("/it", headers=bearer())
