@@ -1,6 +1,6 @@
 """The middleware: pure ASGI, for any ASGI application, no framework needed."""
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Iterable
 from typing import ClassVar, Final, Literal, Protocol, cast
 
 import msgspec
@@ -180,9 +180,10 @@ def _introduce(scope: Scope, guard: Guard, principal: Principal | None) -> None:
 
 def scope_of(connection: Connection) -> Scope:
     """The ASGI scope of a request, a WebSocket, or of itself."""
-    if isinstance(connection, dict):  # as servers have it; to ask for any mapping takes longer
+    if isinstance(connection, dict):  # as servers have it
         return connection
-    return connection if isinstance(connection, MutableMapping) else connection.scope
+    scope: Scope | None = getattr(connection, "scope", None)
+    return cast(Scope, connection) if scope is None else scope
 
 
 def current_principal(connection: Connection) -> Principal | None:
@@ -257,9 +258,10 @@ def reply_to(connection: Connection, refusal: Refusal) -> Reply:
 
 def _caller(scope: Scope, name: str) -> _Caller:
     try:
-        return cast(_Caller, scope[_CALLERS][name])
+        caller: _Caller = scope[_CALLERS][name]
     except KeyError:
         raise _not_installed(name) from None
+    return caller
 
 
 def _not_installed(name: str) -> RuntimeError:
