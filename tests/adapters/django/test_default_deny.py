@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from jwt_guard import Reason, Refusal
-from jwt_guard_django import get_guard
+from jwt_guard_django import get_guard, public
+from jwt_guard_django.marks import said_by
 from tests.adapters.django.conftest import Bearer, Send
 
 TOKEN_MISSING = Refusal(Reason.TOKEN_MISSING)
@@ -74,6 +76,35 @@ def test_each_method_asks_for_itself(send: Send, bearer: Bearer) -> None:
     assert strangers == [200, 200, 401, 401]
     callers = [send(method, "/mixed", bearer()).status_code for method in ("PUT", "POST")]
     assert callers == [200, 403]
+
+
+def test_methods_made_up_ask_too(send: Send, bearer: Bearer) -> None:
+    """A method that no view knows gets no further than another."""
+    statuses = [send("BREW", path).status_code for path in ("/plain", "/function", "/mixed")]
+    assert statuses == [401, 401, 401]
+    assert send("BREW", "/public", bearer()).status_code == 200
+    assert send("BREW", "/mixed", bearer()).status_code == 405
+
+
+def test_views_that_compare_equal_are_two() -> None:
+    """What one view says of itself is never taken for what another says."""
+    one, other = Twin(), Twin()
+    public(one)
+    assert [said_by(view, "GET") is None for view in (one, other)] == [False, True]
+
+
+class Twin:
+    """A view that equals all of its kind."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer nothing."""
+        return HttpResponse()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Twin)
+
+    def __hash__(self) -> int:
+        return 1
 
 
 def test_marked_mode(send: Send, settings: Settings) -> None:
