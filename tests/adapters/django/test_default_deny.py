@@ -65,6 +65,18 @@ def test_public_view_knows_good_callers(send: Send, bearer: Bearer) -> None:
     assert send("GET", "/public", {"Authorization": "Bearer bad"}).content == b"nobody"
 
 
+def test_answers_to_callers_stay_private(send: Send, bearer: Bearer) -> None:
+    """They are marked so, unless the view says itself how they may be stored."""
+    said = {path: send("GET", path, bearer()).headers for path in ("/plain", "/nowhere", "/cached")}
+    assert {path: headers["Cache-Control"] for path, headers in said.items()} == {
+        "/plain": "no-store",
+        "/nowhere": "no-store",
+        "/cached": "private, max-age=60",
+    }
+    assert ("Cache-Control", "no-store") in said["/plain"].items()
+    assert "Cache-Control" not in send("GET", "/public").headers
+
+
 def test_public_is_not_inherited(send: Send) -> None:
     """A class made of a public one is not public itself."""
     assert send("GET", "/derived").status_code == 401
