@@ -9,13 +9,14 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.functional import SimpleLazyObject
 
+from jwt_guard.credentials.csrf import Proof
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, arun, run
 from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import Reply, WsgiView
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
-from jwt_guard_django.csrf import exempt, identified
+from jwt_guard_django.csrf import checked, exempt
 from jwt_guard_django.guards import UserOf, get_guard, guards, user_of
 from jwt_guard_django.users import TokenUser
 
@@ -32,7 +33,8 @@ __all__ = [
     "response_of",
 ]
 
-_MEMO = "_jwt_guard"
+_MISSING = Proof.MISSING  # which Python 3.11 looks up by a function of its own each time
+_NO_STORE = ("Cache-Control", "no-store")
 
 
 class Memo(msgspec.Struct):
@@ -84,14 +86,14 @@ class DjangoView(WsgiView):
         return self._request.path_info
 
 
-def memo_of(request: HttpRequest) -> Memo:
+def memo_of(request: Any) -> Memo:
     """What is known about a request.
 
     Raises:
         RuntimeError: it did not come through the middleware.
     """
     try:
-        memo: Memo = getattr(request, _MEMO)
+        memo: Memo = request._jwt_guard
     except AttributeError:
         raise RuntimeError(
             "no guard has seen this request: add jwt_guard_django.JWTGuardMiddleware to MIDDLEWARE"
@@ -99,24 +101,22 @@ def memo_of(request: HttpRequest) -> Memo:
     return memo
 
 
-def identify(request: HttpRequest) -> Flow[None] | None:
+def identify(request: Any) -> Flow[None] | None:
     """Ask the guards who sent a request, until one knows, and put the caller into it.
 
     Returns:
         The flow that does so, where something has to be looked up first.
     """
-    memo = Memo()
-    setattr(request, _MEMO, memo)
+    memo = request._jwt_guard = Memo()
     return _identify(request, memo)
 
 
 def _identify(request: HttpRequest, memo: Memo) -> Flow[None] | None:
     for name, guard in guards().items():
         if name not in memo.outcomes:
-            found = identified(guard, request, DjangoView(request))
-            if not isinstance(found, Outcome):
-                return _identify_later(request, memo, _note_later(name, guard, found, memo))
-            _note(name, guard, found, memo)
+            pending = _ask(name, guard, request, memo)
+            if pending is not None:
+                return _identify_later(request, memo, pending)
         outcome = memo.outcomes[name]
         if outcome.principal is not None:
             exempt(request, outcome)
@@ -141,7 +141,17 @@ def admit(request: HttpRequest, rule: Rule) -> Principal | None:
     memo = memo_of(request)
     if rule.guard not in memo.outcomes:
         run(_asked(rule.guard, request, memo))
-    return _permit(request, rule, memo)
+    memo.asked = rule.guard
+    principal = guards()[rule.guard].permit(
+        memo.outcomes[rule.guard],
+        DjangoView(request),
+        rule.requirement,
+        optional=rule.optional,
+        bad_token=rule.bad_token,
+    )
+    if principal is not memo.caller:
+        _welcome(request, memo, principal)
+    return principal
 
 
 async def aadmit(request: HttpRequest, rule: Rule) -> Principal | None:
@@ -149,17 +159,25 @@ async def aadmit(request: HttpRequest, rule: Rule) -> Principal | None:
     memo = memo_of(request)
     if rule.guard not in memo.outcomes:
         await arun(_asked(rule.guard, request, memo))
-    return _permit(request, rule, memo)
+    return admit(request, rule)
 
 
 def _asked(name: str, request: HttpRequest, memo: Memo) -> Flow[None]:
-    """Have the outcome of a guard in the memo that nobody has asked yet."""
-    guard = get_guard(name)
-    found = identified(guard, request, DjangoView(request))
-    if isinstance(found, Outcome):
+    yield from _ask(name, get_guard(name), request, memo) or ()
+
+
+def _ask(name: str, guard: Guard, request: HttpRequest, memo: Memo) -> Flow[None] | None:
+    """Have a guard's outcome in the memo.
+
+    Returns:
+        The flow that does so, where something has to be looked up first.
+    """
+    view = DjangoView(request)
+    found = guard.identified(view, own_csrf=True)
+    if isinstance(found, Outcome) and found.proof is not _MISSING:
         _note(name, guard, found, memo)
-    else:
-        yield from _note_later(name, guard, found, memo)
+        return None
+    return _note_later(name, guard, checked(guard, found, request, view), memo)
 
 
 def _note_later(name: str, guard: Guard, flow: Flow[Outcome], memo: Memo) -> Flow[None]:
@@ -173,20 +191,6 @@ def _note(name: str, guard: Guard, outcome: Outcome, memo: Memo) -> None:
         memo.private = True
 
 
-def _permit(request: HttpRequest, rule: Rule, memo: Memo) -> Principal | None:
-    memo.asked = rule.guard
-    principal = get_guard(rule.guard).permit(
-        memo.outcomes[rule.guard],
-        DjangoView(request),
-        rule.requirement,
-        optional=rule.optional,
-        bad_token=rule.bad_token,
-    )
-    if principal is not memo.caller:
-        _welcome(request, memo, principal)
-    return principal
-
-
 def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
     """What the caller is told, by the guard that was asked last."""
     asked = memo_of(request).asked or next(iter(guards()))
@@ -196,7 +200,8 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 def keep_private(memo: Memo, response: HttpResponseBase) -> HttpResponseBase:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
     if memo.private:
-        response.headers.setdefault("Cache-Control", "no-store")
+        # As `headers.setdefault`, which takes a microsecond to search and to check a constant.
+        response.headers._store.setdefault("cache-control", _NO_STORE)
     return response
 
 
@@ -233,17 +238,10 @@ def _welcome(request: Any, memo: Memo, principal: Principal | None) -> None:
         return
     hook = user_of()
     if hook is None:
-        _set_user(request, TokenUser(principal))
+        user = request.user = TokenUser(principal)
+        request.auser = user.itself
     else:
         _set_lazy_user(request, hook, principal)
-
-
-def _set_user(request: Any, user: TokenUser) -> None:
-    async def auser() -> TokenUser:
-        return user
-
-    request.user = user
-    request.auser = auser
 
 
 def _set_lazy_user(request: Any, hook: UserOf, principal: Principal) -> None:

@@ -11,7 +11,7 @@ from jwt_guard.flow import Flow
 from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import RequestView
 
-__all__ = ["exempt", "identified"]
+__all__ = ["checked", "exempt"]
 
 
 class _Check(CsrfViewMiddleware):
@@ -21,18 +21,10 @@ class _Check(CsrfViewMiddleware):
         return reason
 
 
-def identified(guard: Guard, request: HttpRequest, view: RequestView) -> Outcome | Flow[Outcome]:
-    """As `Guard.identified`, with Django's token as the proof where the guard saw none."""
-    found = guard.identified(view, own_csrf=True)
-    if isinstance(found, Outcome) and found.proof is not Proof.MISSING:
-        return found
-    return _checked(guard, found, request, view)
-
-
-def _checked(
+def checked(
     guard: Guard, found: Outcome | Flow[Outcome], request: HttpRequest, view: RequestView
 ) -> Flow[Outcome]:
-    """The outcome, unless even Django's token is missing.
+    """What a guard found; where it saw no proof, only if there is Django's token.
 
     Asked here rather than left to the project's middleware, which may be missing, or the view
     exempt from it.
@@ -46,10 +38,10 @@ def _checked(
     return Outcome(refusal=refusal)
 
 
-def exempt(request: HttpRequest, outcome: Outcome) -> None:
+def exempt(request: Any, outcome: Outcome) -> None:
     """Spare a request that a bearer token authenticates: no browser adds one by itself."""
     if outcome.principal is not None and outcome.proof is None:
-        setattr(request, "_dont_enforce_csrf_checks", True)  # noqa: B010 - unknown to the stubs
+        request._dont_enforce_csrf_checks = True
 
 
 def _bears_djangos_token(request: HttpRequest) -> bool:

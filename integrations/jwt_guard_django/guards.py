@@ -24,27 +24,40 @@ from jwt_guard.principal import Principal
 from jwt_guard.routes import PathList
 from jwt_guard.stores.protocol import Store, UnusableStore
 
-__all__ = ["UserOf", "default_rules", "get_guard", "guards", "user_of"]
+__all__ = ["UserOf", "default_rules", "get_guard", "guards", "open_paths", "user_of"]
 
 UserOf = Callable[[Principal], Any]
 """From a verified caller to a user of Django; None where there is no such user."""
 
-_made: dict[str, Guard] = {}
-_hooks: list[UserOf | None] = []
 _making = Lock()
 
 
+@cache
 def guards() -> Mapping[str, Guard]:
     """All guards of the project by name, the default one first.
 
     Raises:
         ConfigurationError: with every mistake that their configurations hold.
     """
-    if not _made:
-        with _making:
-            if not _made:
-                _made.update(_make())
-    return _made
+    with _making:  # or two threads that ask first would make two of each
+        return _made()
+
+
+@cache
+def _made() -> Mapping[str, Guard]:
+    made: dict[str, Guard] = {}
+    problems: list[Problem] = []
+    for name, place, source in _sources():
+        try:
+            made[name] = _guard(source)
+        except ConfigurationError as error:
+            problems += [_at(place, problem) for problem in error.problems]
+    if not made and not problems:
+        remedy = "set it to a mapping or to the path of a TOML file"
+        problems.append(Problem(path="JWT_GUARD", message="is missing", remedy=remedy))
+    if problems:
+        raise ConfigurationError(*problems)
+    return made
 
 
 def get_guard(name: str = "default") -> Guard:
@@ -61,50 +74,36 @@ def get_guard(name: str = "default") -> Guard:
 
 
 @cache
-def default_rules() -> tuple[tuple[Rule, PathList | None], ...]:
-    """What guards ask of each view that says nothing itself, except on these paths, if any.
+def default_rules() -> tuple[Rule, ...]:
+    """What guards ask of each view that says nothing itself, except on their open paths.
 
     Raises:
         ConfigurationError: as `guards`.
     """
-    return tuple(
-        (Rule(guard=name), guard.public_paths or None)
-        for name, guard in guards().items()
-        if guard.config.routes.protect == "all"
-    )
+    made = guards().items()
+    return tuple(Rule(guard=name) for name, each in made if each.config.routes.protect == "all")
 
 
+@cache
+def open_paths() -> Mapping[str, PathList]:
+    """The paths where guards ask nothing by default, by the names of the guards that have any.
+
+    Raises:
+        ConfigurationError: as `guards`.
+    """
+    return {name: each.public_paths for name, each in guards().items() if each.public_paths}
+
+
+@cache
 def user_of() -> UserOf | None:
     """The project's way from a caller to a user, if it has one.
 
     Raises:
         ImportError: the setting names nothing.
     """
-    if not _hooks:
-        _hooks.append(_hook())
-    return _hooks[0]
-
-
-def _hook() -> UserOf | None:
     # Django looks anew, and at length, each time that it is asked for a setting that is not there.
     hook = getattr(settings, "JWT_GUARD_USER", None)
     return cast(UserOf | None, import_string(hook) if isinstance(hook, str) else hook)
-
-
-def _make() -> dict[str, Guard]:
-    made: dict[str, Guard] = {}
-    problems: list[Problem] = []
-    for name, place, source in _sources():
-        try:
-            made[name] = _guard(source)
-        except ConfigurationError as error:
-            problems += [_at(place, problem) for problem in error.problems]
-    if not made and not problems:
-        remedy = "set it to a mapping or to the path of a TOML file"
-        problems.append(Problem(path="JWT_GUARD", message="is missing", remedy=remedy))
-    if problems:
-        raise ConfigurationError(*problems)
-    return made
 
 
 def _guard(source: Any) -> Guard:
@@ -141,7 +140,7 @@ def _at(place: str, problem: Problem) -> Problem:
 @receiver(setting_changed)
 def _forget(setting: str, **kwargs: Any) -> None:
     if setting in {"JWT_GUARD", "JWT_GUARDS"}:
-        _made.clear()
-        default_rules.cache_clear()
+        for made in (_made, guards, default_rules, open_paths):
+            made.cache_clear()
     if setting == "JWT_GUARD_USER":
-        _hooks.clear()
+        user_of.cache_clear()

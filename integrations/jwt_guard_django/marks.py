@@ -1,8 +1,9 @@
 """Marks on views: what they ask, or that they ask nothing."""
 
 from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar, overload
+from functools import lru_cache, wraps
+from types import FunctionType
+from typing import Any, NamedTuple, TypeVar, overload
 
 from asgiref.sync import iscoroutinefunction
 from django.http import HttpRequest
@@ -10,13 +11,16 @@ from django.utils.decorators import method_decorator
 
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken
-from jwt_guard.marks import Mark, Rule, marks_on, public, put_rule
+from jwt_guard.marks import Mark, Rule, is_public, marks_on, public, put_rule, rules_among
 from jwt_guard.requirements import Requirement
 from jwt_guard_django.admission import aadmit, admit, refused
 
-__all__ = ["marks_of", "require"]
+__all__ = ["Said", "require", "said_by"]
 
 V = TypeVar("V", bound=Callable[..., Any])
+
+# The sender chooses the method: others are not remembered, or they could push the views' out.
+_USUAL = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 @overload
@@ -98,7 +102,34 @@ def _request_of(args: tuple[Any, ...]) -> HttpRequest:
     raise RuntimeError("require() goes on views and their methods: none of these has a request")
 
 
-def marks_of(view: Any, method: str) -> list[Mark]:
+class Said(NamedTuple):
+    """What a view says of itself, by its marks.
+
+    Attributes:
+        rules: what it asks, in order.
+        is_open: whether it is marked as public.
+    """
+
+    rules: tuple[Rule, ...]
+    is_open: bool
+
+
+def said_by(view: Any, method: str) -> Said | None:
+    """What a view says for a method, if anything; remembered of functions, for usual methods."""
+    if isinstance(view, FunctionType) and method in _USUAL:
+        return _remembered(view, method)
+    return _said_by(view, method)
+
+
+def _said_by(view: Any, method: str) -> Said | None:
+    marks = _marks_of(view, method)
+    return Said(tuple(rules_among(marks)), is_public(marks)) if marks else None
+
+
+_remembered = lru_cache(maxsize=4096)(_said_by)
+
+
+def _marks_of(view: Any, method: str) -> list[Mark]:
     """The marks of a view for a method, outermost first; `login_not_required` says public too.
 
     Not so for views of REST framework, which says it of all of its own.

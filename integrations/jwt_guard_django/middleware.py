@@ -1,6 +1,6 @@
 """The middleware: asks who sends a request before all views, sync and async alike."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
@@ -9,10 +9,8 @@ from django.http.response import HttpResponseBase
 
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import arun, run
-from jwt_guard.marks import Rule, is_public, rules_among
-from jwt_guard.routes import PathList
+from jwt_guard.marks import Rule
 from jwt_guard_django.admission import (
-    DjangoView,
     aadmit,
     admit,
     identify,
@@ -20,8 +18,8 @@ from jwt_guard_django.admission import (
     memo_of,
     refused,
 )
-from jwt_guard_django.guards import default_rules, guards
-from jwt_guard_django.marks import marks_of
+from jwt_guard_django.guards import default_rules, guards, open_paths
+from jwt_guard_django.marks import said_by
 
 __all__ = ["JWTGuardMiddleware"]
 
@@ -81,7 +79,6 @@ class JWTGuardMiddleware:
 
 def _judge(request: HttpRequest, view: Any, *args: Any) -> Answer | None:
     """The answer to a request that may not proceed to a view; None if it may."""
-    memo_of(request).judged = True
     try:
         for rule in _rules(request, view):
             admit(request, rule)
@@ -91,7 +88,6 @@ def _judge(request: HttpRequest, view: Any, *args: Any) -> Answer | None:
 
 
 async def _judge_async(request: HttpRequest, view: Any, *args: Any) -> Answer | None:
-    memo_of(request).judged = True
     try:
         for rule in _rules(request, view):
             await aadmit(request, rule)
@@ -109,23 +105,21 @@ def _view_of(request: HttpRequest) -> Any:
     return match.func if match else None
 
 
-def _rules(request: HttpRequest, view: Any) -> list[Rule]:
+def _rules(request: HttpRequest, view: Any) -> Sequence[Rule]:
     """What a view asks; where it asks nothing, what the guards ask of every request."""
-    marks = marks_of(view, request.method or "")
-    if not marks:
+    memo = memo_of(request)
+    memo.judged = True
+    said = said_by(view, request.method or "")
+    if said is None:
         return _default_rules(request)
-    if is_public(marks):
-        memo_of(request).is_open = True
-    return rules_among(marks)
+    if said.is_open:
+        memo.is_open = True
+    return said.rules
 
 
-def _default_rules(request: HttpRequest) -> list[Rule]:
-    return [
-        rule
-        for rule, open_paths in default_rules()
-        if open_paths is None or not _is_among(open_paths, request)
-    ]
-
-
-def _is_among(paths: PathList, request: HttpRequest) -> bool:
-    return DjangoView(request).route_path in paths
+def _default_rules(request: HttpRequest) -> Sequence[Rule]:
+    paths = open_paths()
+    if not paths:
+        return default_rules()
+    path = request.path_info  # below the mount point, which a proxy's header may name
+    return [rule for rule in default_rules() if path not in paths.get(rule.guard, ())]

@@ -1,7 +1,7 @@
 """A caller where Django's own code expects a user."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Self
 
 from jwt_guard.principal import Principal
 
@@ -29,6 +29,10 @@ class TokenUser:
         return self.principal.identity
 
     id = pk
+
+    async def itself(self) -> Self:
+        """What `request.auser()` answers."""
+        return self
 
     @property
     def username(self) -> str:

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 from asgiref.sync import SyncToAsync
+from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
 from jwt_guard import Reason, Refusal
-from jwt_guard_django import get_guard
+from jwt_guard_django import get_guard, public
+from jwt_guard_django.marks import said_by
 from tests.adapters.django.conftest import Bearer, Send
 
 TOKEN_MISSING = Refusal(Reason.TOKEN_MISSING)
@@ -63,6 +65,18 @@ def test_public_view_knows_good_callers(send: Send, bearer: Bearer) -> None:
     assert send("GET", "/public", {"Authorization": "Bearer bad"}).content == b"nobody"
 
 
+def test_answers_to_callers_stay_private(send: Send, bearer: Bearer) -> None:
+    """They are marked so, unless the view says itself how they may be stored."""
+    said = {path: send("GET", path, bearer()).headers for path in ("/plain", "/nowhere", "/cached")}
+    assert {path: headers["Cache-Control"] for path, headers in said.items()} == {
+        "/plain": "no-store",
+        "/nowhere": "no-store",
+        "/cached": "private, max-age=60",
+    }
+    assert ("Cache-Control", "no-store") in said["/plain"].items()
+    assert "Cache-Control" not in send("GET", "/public").headers
+
+
 def test_public_is_not_inherited(send: Send) -> None:
     """A class made of a public one is not public itself."""
     assert send("GET", "/derived").status_code == 401
@@ -74,6 +88,35 @@ def test_each_method_asks_for_itself(send: Send, bearer: Bearer) -> None:
     assert strangers == [200, 200, 401, 401]
     callers = [send(method, "/mixed", bearer()).status_code for method in ("PUT", "POST")]
     assert callers == [200, 403]
+
+
+def test_methods_made_up_ask_too(send: Send, bearer: Bearer) -> None:
+    """A method that no view knows gets no further than another."""
+    statuses = [send("BREW", path).status_code for path in ("/plain", "/function", "/mixed")]
+    assert statuses == [401, 401, 401]
+    assert send("BREW", "/public", bearer()).status_code == 200
+    assert send("BREW", "/mixed", bearer()).status_code == 405
+
+
+def test_views_that_compare_equal_are_two() -> None:
+    """What one view says of itself is never taken for what another says."""
+    one, other = Twin(), Twin()
+    public(one)
+    assert [said_by(view, "GET") is None for view in (one, other)] == [False, True]
+
+
+class Twin:
+    """A view that equals all of its kind."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Answer nothing."""
+        return HttpResponse()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Twin)
+
+    def __hash__(self) -> int:
+        return 1
 
 
 def test_marked_mode(send: Send, settings: Settings) -> None:

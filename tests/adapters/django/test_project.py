@@ -1,6 +1,8 @@
 """Settings, users, checks, endpoints, and the OpenAPI document."""
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from msgspec import structs
 from pytest_django import Settings
 
 from jwt_guard import ConfigurationError, Principal
+from jwt_guard.guard import Guard
 from jwt_guard_django import get_guard
 from jwt_guard_django.users import TokenUser
 from tests.adapters.django.conftest import Bearer, Send
@@ -37,6 +40,18 @@ class TestSettings:
         settings.JWT_GUARD = {**settings.JWT_GUARD, "realm": "other"}
         assert (get_guard().config.realm, before.config.realm) == ("other", "api")
         assert get_guard() is get_guard()
+
+    def test_made_once(self, settings: Settings) -> None:
+        """Threads that ask at once, and first, get the same guard."""
+        settings.JWT_GUARD = {**settings.JWT_GUARD}
+        ready = Barrier(8)
+
+        def ask(_: int) -> Guard:
+            ready.wait()
+            return get_guard()
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(ask, range(8)))) == 1
 
     def test_guard_made_already(self, settings: Settings) -> None:
         """A guard is taken as it is."""

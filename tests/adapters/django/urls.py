@@ -53,6 +53,11 @@ def see(request: HttpRequest) -> HttpResponse:
     return said(request)
 
 
+def cached(request: HttpRequest) -> HttpResponse:
+    """Says how it may be stored, in its own spelling."""
+    return HttpResponse(headers={"cache-CONTROL": "private, max-age=60"})
+
+
 @login_not_required
 def welcome(request: HttpRequest) -> HttpResponse:
     """Is open to all, in Django's words."""
@@ -383,6 +388,7 @@ async def ninja_required_async(request: HttpRequest) -> str:
 urlpatterns = [
     path("plain", plain),
     path("plain-async", plain_async),
+    path("cached", cached),
     path("slash/", plain),
     path("open", plain),
     path("files/<path:name>", lambda request, name: HttpResponse(name)),
