@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 _MISSING = Proof.MISSING  # which Python 3.11 looks up by a function of its own each time
-_NO_STORE = ("Cache-Control", "no-store")
 
 
 class Memo(msgspec.Struct):
@@ -77,8 +76,8 @@ class DjangoView(WsgiView):
 
     @property
     def path(self) -> str:
-        """See `RequestView`. Under ASGI the server has decoded it already."""
-        return self._request.path if hasattr(self._request, "scope") else super().path
+        """See `RequestView`. Django has decoded it already."""
+        return self._request.path
 
     @property
     def route_path(self) -> str:
@@ -200,8 +199,7 @@ def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:
 def keep_private(memo: Memo, response: HttpResponseBase) -> HttpResponseBase:
     """Keep an answer to a verified caller out of caches, unless it says otherwise itself."""
     if memo.private:
-        # As `headers.setdefault`, which takes a microsecond to search and to check a constant.
-        response.headers._store.setdefault("cache-control", _NO_STORE)
+        response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 

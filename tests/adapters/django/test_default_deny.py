@@ -1,6 +1,7 @@
 """Without a mark, nobody enters without a good token."""
 
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from asgiref.sync import SyncToAsync
@@ -8,7 +9,9 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from pytest_django import Settings
 
-from jwt_guard import Reason, Refusal
+from jwt_guard import Principal, Reason, Refusal
+from jwt_guard.audit.observer import LogObserver
+from jwt_guard.http import RequestView
 from jwt_guard_django import get_guard, public
 from jwt_guard_django.marks import said_by
 from tests.adapters.django.conftest import Bearer, Send
@@ -75,6 +78,26 @@ def test_answers_to_callers_stay_private(send: Send, bearer: Bearer) -> None:
     }
     assert ("Cache-Control", "no-store") in said["/plain"].items()
     assert "Cache-Control" not in send("GET", "/public").headers
+
+
+@pytest.mark.parametrize("path", ["/café", "/日本/x", "/a b", "/nowhere"])
+def test_paths_are_told_as_they_are_routed(
+    client: Client, bearer: Bearer, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Decoded once: WSGI brings bytes, of which Django has made text.
+
+    Its test client for ASGI makes other text of them than servers do.
+    """
+    told: list[str] = []
+
+    class Telling(LogObserver):
+        def authenticated(self, principal: Principal, view: RequestView | None) -> None:
+            assert view is not None
+            told.append(view.path)
+
+    monkeypatch.setattr(get_guard(), "observers", [Telling()])
+    client.get(quote(path), headers=bearer())
+    assert told == [path]
 
 
 def test_public_is_not_inherited(send: Send) -> None:
