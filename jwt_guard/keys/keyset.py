@@ -1,6 +1,5 @@
 """Keys ready for use: an immutable set, found by key identifier and algorithm in one step."""
 
-import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,8 +10,6 @@ from jwt_guard.keys.algorithms import JoseKey
 from jwt_guard.keys.signatures import Verify, verifier
 
 __all__ = ["KeySet", "KeySource", "StaticKeys", "VerifyingKey", "find_key"]
-
-_generations = itertools.count(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -35,13 +32,12 @@ class VerifyingKey:
 
 
 class KeySet:
-    """The keys of one issuer at one moment. Immutable; `generation` is unique in the process."""
+    """The keys of one issuer at one moment. Immutable; whoever remembers it compares identity."""
 
-    __slots__ = ("_by_name", "_nameless", "generation", "keys")
+    __slots__ = ("_by_name", "_nameless", "keys")
 
     def __init__(self, keys: Iterable[VerifyingKey]) -> None:
         self.keys = tuple(keys)
-        self.generation = next(_generations)
         self._by_name: dict[tuple[str, str], Verify] = {}
         self._nameless: dict[str, list[Verify]] = {}
         for key in self.keys:
@@ -77,7 +73,7 @@ class KeySet:
         return len(self.keys)
 
     def __repr__(self) -> str:
-        return f"KeySet(generation={self.generation}, keys={len(self.keys)})"
+        return f"KeySet(keys={len(self.keys)})"
 
 
 class KeySource(Protocol):

@@ -1,16 +1,14 @@
 """Verified tokens remembered: what was costly (signature, parse), never what can change.
 
-An entry is keyed by a digest of the exact token and holds only under the key set and the rules
+An entry is keyed by the SHA-256 of the exact token and holds only under the key set and the rules
 that verified it. Whoever reads it checks the times again, and revocation and binding as ever.
 """
-
-from hashlib import sha256
 
 import msgspec
 
 from jwt_guard.principal import Principal
 
-__all__ = ["CacheEntry", "TokenCache", "digest_of"]
+__all__ = ["CacheEntry", "TokenCache"]
 
 
 class CacheEntry(msgspec.Struct, frozen=True):
@@ -20,20 +18,15 @@ class CacheEntry(msgspec.Struct, frozen=True):
         principal: its caller.
         starts: the moment from which its times are right, seconds since 1970 UTC.
         ends: the moment from which they are not any more.
-        generation: the key set that verified it.
-        rules: the rules that it passed, compared by identity.
+        trusted: its issuer with the rules that it passed, compared by identity.
+        keys: the key set that verified it, likewise.
     """
 
     principal: Principal
     starts: float
     ends: float
-    generation: int
-    rules: object
-
-
-def digest_of(token: bytes) -> bytes:
-    """The key of a token: a collision would be a collision of SHA-256."""
-    return sha256(token).digest()
+    trusted: object
+    keys: object
 
 
 class TokenCache:

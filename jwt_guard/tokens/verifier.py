@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, Protocol
 
 import msgspec
@@ -12,7 +13,7 @@ from jwt_guard.flow import Flow
 from jwt_guard.keys.keyset import KeySet, KeySource, find_key
 from jwt_guard.keys.signatures import Verify
 from jwt_guard.principal import Principal
-from jwt_guard.tokens.cache import CacheEntry, TokenCache, digest_of
+from jwt_guard.tokens.cache import CacheEntry, TokenCache
 from jwt_guard.tokens.claims import ClaimRules
 from jwt_guard.tokens.compact import (
     Header,
@@ -107,12 +108,14 @@ class Verifier:
             Refusal: for every token that is not to be believed; so may the flow.
         """
         raw = _bounded(token, self.max_token_size)
-        digest = None
-        if self.cache is not None:
-            digest = digest_of(raw)
-            entry = self.cache.get(digest)
-            if entry is not None and self._still_holds(entry):
-                return entry.principal
+        if self.cache is None:
+            return self._judged(self._read(raw))
+        digest = sha256(raw).digest()
+        entry = self.cache.get(digest)
+        if entry is not None and entry.starts <= self.clock() < entry.ends:
+            trusted = self.issuers.get(entry.principal.issuer)
+            if trusted is entry.trusted and trusted and trusted.keys.current() is entry.keys:
+                return entry.principal  # else a full verification tells what has changed
         return self._judged(self._read(raw), digest)
 
     def verified(self, token: str | bytes) -> Flow[Verified]:
@@ -136,16 +139,6 @@ class Verifier:
         if trusted is None:
             raise Refusal(Reason.ISSUER_UNKNOWN, claim="iss")
         return trusted.rules
-
-    def _still_holds(self, entry: CacheEntry) -> bool:
-        """Whether nothing has changed; else a full verification tells what."""
-        if not entry.starts <= self.clock() < entry.ends:
-            return False
-        trusted = self.issuers.get(entry.principal.issuer)
-        if trusted is None or trusted.rules is not entry.rules:
-            return False
-        keys = trusted.keys.current()
-        return keys is not None and keys.generation == entry.generation
 
     # Segments, issuer, algorithm, key, signature, claims, in this order. Only a missing key needs
     # anything from outside, so all but that is plain calls, which take half as long as a flow.
@@ -197,8 +190,8 @@ class Verifier:
             raise Refusal(Reason.ISSUER_UNKNOWN, claim="iss")
         principal = rules.principal(known, claims, read.payload, self.clock())
         if self.cache is not None and digest is not None:
-            starts, ends = rules.lifetime(known)
-            self.cache.put(digest, CacheEntry(principal, starts, ends, keys.generation, rules))
+            entry = CacheEntry(principal, *rules.lifetime(known), read.trusted, keys)
+            self.cache.put(digest, entry)
         return principal
 
     def _remember_header(self, segment: bytes, header: Header) -> None:
