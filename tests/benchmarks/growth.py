@@ -38,6 +38,7 @@ FLOOD_GOAL = 1.5
 
 MISS, HIT, PER_ENTRY = "not cached", "cached", "bytes an entry"
 _SECRET = random.Random(1).randbytes(32)
+_SIGNATURE = tokens.segment(bytes([1]) + random.Random(1).randbytes(255))
 
 Curve = dict[int, dict[str, float]]
 Work = Callable[[], object]
@@ -180,6 +181,9 @@ def bad_tokens() -> dict[str, Callable[[int], str]]:
         "dots": lambda n: "." * (15_000 + n),
         "deep nesting": lambda n: f"{header}.{tokens.segment(b'[' * (9000 + n))}.AAAA",
         "thousands of numbers": lambda n: _unsigned(header, x=[n] * 3900),
+        "thousands of numbers, a whole signature": lambda n: _unsigned(
+            header, signature=_SIGNATURE, x=[n] * 3900
+        ),
         "a thousand members": lambda n: _unsigned(header, x={f"{n}{i}": i for i in range(700)}),
         "white space, expired": _spaced,
     }
@@ -190,9 +194,10 @@ def _minted(*, kid: str = "RS256-main", signed_by: str = "main", **claims: objec
     return tokens.mint(changed, algorithm="RS256", name=signed_by, header={"kid": kid})
 
 
-def _unsigned(header: str, **claims: object) -> str:
+def _unsigned(header: str, *, signature: str = "AAAA", **claims: object) -> str:
     """As long as a token may be, of what takes long to read."""
-    return f"{header}.{tokens.segment(msgspec.json.encode(material.claims(**claims)))}.AAAA"
+    payload = msgspec.json.encode(material.claims(**claims))
+    return f"{header}.{tokens.segment(payload)}.{signature}"
 
 
 def _spaced(number: int) -> str:
