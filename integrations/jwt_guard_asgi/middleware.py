@@ -6,7 +6,7 @@ from typing import ClassVar, Final, Literal, Protocol, cast
 import msgspec
 
 from jwt_guard.errors import Refusal
-from jwt_guard.flow import Flow, arun
+from jwt_guard.flow import arun
 from jwt_guard.guard import BadToken, Guard, Outcome
 from jwt_guard.http import AsgiView, Reply
 from jwt_guard.principal import Principal
@@ -128,8 +128,11 @@ class JWTGuardMiddleware:
         if scope["type"] not in _REQUESTS:
             await self._pass_on(scope, receive, send)
             return
-        found = self._found(scope)
-        outcome = found if isinstance(found, Outcome) else await self._awaited(scope, found)
+        outcome = self._known(scope) if _CALLERS in scope else None
+        if outcome is None:
+            found = self.guard.identified(AsgiView(scope))
+            outcome = found if isinstance(found, Outcome) else await arun(found)
+            self._note(scope, outcome)
         sender = Sender(send, private=outcome.principal is not None and self._no_store)
         try:
             if outcome.principal is None and self._protects_all and not self._is_open(scope):
@@ -145,22 +148,16 @@ class JWTGuardMiddleware:
             raise ValueError(f"a scope of type {scope['type']!r} cannot be guarded")
         await self.app(scope, receive, send)
 
-    def _found(self, scope: Scope) -> Outcome | Flow[Outcome]:
-        known: dict[str, _Caller] | None = scope.get(_CALLERS)
-        if known is not None and self.name in known and known[self.name][0] is self.guard:
-            return known[self.name][1]
-        found = self.guard.identified(AsgiView(scope))
-        return self._noted(scope, found) if isinstance(found, Outcome) else found
+    def _known(self, scope: Scope) -> Outcome | None:
+        """What this guard has found already, as one that stands further out."""
+        guard, outcome = scope[_CALLERS].get(self.name, (None, None))
+        return outcome if guard is self.guard else None
 
-    async def _awaited(self, scope: Scope, flow: Flow[Outcome]) -> Outcome:
-        return self._noted(scope, await arun(flow))
-
-    def _noted(self, scope: Scope, outcome: Outcome) -> Outcome:
+    def _note(self, scope: Scope, outcome: Outcome) -> None:
         """Put an outcome where handlers, and guards behind this one, look for it."""
         scope.setdefault(_CALLERS, {})[self.name] = self.guard, outcome
         if self.name == DEFAULT or "user" not in scope:
             _introduce(scope, self.guard, outcome.principal)
-        return outcome
 
     def _is_open(self, scope: Scope) -> bool:
         path = scope["path"]

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import sys
+import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -105,13 +106,19 @@ def publish(figures: Figures, folder: Path | None = DOCS) -> None:
 
 def machine() -> dict[str, object]:
     """What it was measured on."""
-    python = f"{platform.python_implementation()} {platform.python_version()}"
+    python = f"{platform.python_implementation()} {platform.python_version()}{_build()}"
     cores = os.cpu_count() or 1
     today = datetime.now(UTC).date().isoformat()
     return {
         "text": f"{python}, {sys.platform}, {cores} cores of {_processor()}, {today}",
         "packages": {name: found for name in _NAMED if (found := _version(name))},
     }
+
+
+def _build() -> str:
+    """Whether the interpreter was built to be as fast as it can be, as distributions do."""
+    arguments = sysconfig.get_config_var("CONFIG_ARGS") or ""
+    return " (optimised build)" if "--enable-optimizations" in arguments else " (plain build)"
 
 
 def _processor() -> str:
