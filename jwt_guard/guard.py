@@ -142,6 +142,7 @@ class Guard:
         cls,
         source: Source,
         *,
+        defaults: Mapping[str, Any] | None = None,
         clock: Callable[[], float] = time.time,
         store: Store | None = None,
         open_store: Callable[[Config], Store] = opened_store,
@@ -151,6 +152,7 @@ class Guard:
 
         Args:
             source: the configuration.
+            defaults: whole tables that stand where it has none of that name.
             clock: seconds since 1970 UTC.
             store: instead of the one that the configuration names.
             open_store: opens that one.
@@ -160,7 +162,7 @@ class Guard:
         Raises:
             ConfigurationError: with every mistake at once.
         """
-        config, problems = Config.drafted(source)
+        config, problems = Config.drafted(source, defaults=defaults)
         if store is not None:
             open_store = lambda config: store  # noqa: E731
         if problems:

@@ -166,7 +166,12 @@ def configuration(file: str | Path | None = None) -> Config:
     """
     if file is None:
         return Config.load(default_config())
-    read = Config.load(file, defaults=default_config())
+    defaults = default_config()
+    try:
+        read = Config.load(file, defaults=defaults)
+    except ConfigurationError:
+        Guard.from_config(file, defaults=defaults)  # tells the mistakes of keys and stores too
+        raise
     roles = read.roles
     if not roles.hierarchy:
         roles = replace(roles, hierarchy=dict(HIERARCHY))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-TWO_MISTAKES = """\
+MISTAKES = """\
 audience = "https://api.example.test"
 surprise = true
 
@@ -15,6 +15,11 @@ surprise = true
 issuer = "https://issuer.example.test"
 keys = "keys.json"
 algorithms = ["none"]
+
+[[issuers]]
+issuer = "https://other.example.test"
+keys = "no-keys.json"
+algorithms = ["ES256"]
 """
 
 
@@ -42,10 +47,11 @@ def said(framework: str, *arguments: object) -> str:
 def test_every_mistake_of_a_configuration_is_told(framework: str, tmp_path: Path) -> None:
     """By its path, as `jwt-guard check` tells it."""
     file = tmp_path / "jwt_guard.toml"
-    file.write_text(TWO_MISTAKES)
+    file.write_text(MISTAKES)
     words = said(framework, "--port", 0, "--config", file)
     assert "surprise" in words
     assert "issuers[0].algorithms" in words
+    assert "issuers[1].keys" in words
 
 
 def test_a_file_that_is_not_there_is_named(framework: str, tmp_path: Path) -> None:
