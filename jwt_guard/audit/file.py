@@ -2,13 +2,13 @@
 
 import contextlib
 import logging
-import math
 import os
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import accumulate, takewhile
+from itertools import takewhile
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -30,6 +30,7 @@ from jwt_guard.audit.reading import parsed
 from jwt_guard.audit.seal import Head, SealKey, Seals, UnusableSealKey
 from jwt_guard.audit.shown import OWN
 from jwt_guard.audit.sinks import Encoder, Format, SinkFailed
+from jwt_guard.audit.threads import started
 from jwt_guard.audit.verifying import Numbered, Purge, lines_of, purge_of
 
 __all__ = ["FileSink", "Rotation"]
@@ -102,6 +103,7 @@ class FileSink:
         self._log = -1
         self._head_file = -1
         self._head: Head | None = None
+        self._purging: threading.Thread | None = None
 
     def write(self, records: Sequence[Encoded]) -> None:
         """See `Sink`."""
@@ -111,7 +113,7 @@ class FileSink:
             due = head.sequence + len(records) - head.checkpointed >= self._checkpoint_every
             self._append(head, records, checkpoint=due)
         if full and self._rotation.retention is not None:
-            self._purge_some(self._clock() - self._rotation.retention)
+            self._purge_aside(self._clock() - self._rotation.retention)
 
     def note(self, name: str, detail: dict[str, Any]) -> None:
         """Write a record about the log itself.
@@ -131,7 +133,7 @@ class FileSink:
         with self._writing() as head:
             self._rotated(head)
 
-    def purge(self, before: float, *, most: float = math.inf) -> Purge | None:
+    def purge(self, before: float) -> Purge | None:
         """Delete the rotated parts whose records are all older; the chain stays verifiable.
 
         What goes is verified while others write. Then that it goes is put on record, then into the
@@ -140,7 +142,6 @@ class FileSink:
 
         Args:
             before: seconds since 1970 UTC.
-            most: at how many bytes to leave the rest for the next time.
 
         Raises:
             SinkFailed: it could not be done.
@@ -148,7 +149,7 @@ class FileSink:
         with self._writing() as found:
             seals = self._trusted()
         with self._failing():
-            old = self._old(before, most)
+            old = list(takewhile(partial(_is_old, before), self.folder.parts()[:-1]))
             purge = purge_of(found, seals, map(_numbered, old))
         with self._writing() as head:
             if head.start != found.start:
@@ -374,23 +375,25 @@ class FileSink:
         self._head = self._put_head(begun)
         return self._head
 
-    def _purge_some(self, before: float) -> None:
-        """At most two full parts: more than are added, and nobody waits for long.
+    def _purge_aside(self, before: float) -> None:
+        """By a sink and a thread of its own, as another process would: no writer waits for it.
 
-        The batch is written: that this fails, which the next rotation tries again, is not to
-        have it written twice.
+        If it does not come to its end, the next rotation tries again.
         """
+        if self._purging is None or not self._purging.is_alive():
+            other = FileSink(
+                self.folder.log, encoder=self._encoder, key=self._seal, clock=self._clock
+            )
+            work = partial(other._purge_and_go, before)
+            self._purging = started(work, "jwt_guard audit purge")
+
+    def _purge_and_go(self, before: float) -> None:
         try:
-            self.purge(before, most=3 * self._rotation.max_bytes)
+            self.purge(before)
         except SinkFailed as error:
             _log.error("old audit records are not purged: %s", error)
-
-    def _old(self, before: float, most: float) -> list[Path]:
-        """The parts to purge: the first, and those behind it as long as there is room."""
-        parts = self.folder.parts()[:-1]
-        sizes = accumulate(part.stat().st_size for part in parts)
-        few = [part for part, size in zip(parts, sizes, strict=True) if size <= most] or parts[:1]
-        return list(takewhile(partial(_is_old, before), few))
+        finally:
+            self._let_go()
 
     def _tell(self, head: Head, purge: Purge) -> None:
         """First the record, then the head, each on the disk before anything is deleted."""

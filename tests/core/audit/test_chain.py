@@ -236,8 +236,11 @@ def test_a_purge_excuses_no_other_gap(log: Path) -> None:
     assert not verified(log).good
 
 
-def test_retention_purges_when_parts_rotate(tmp_path: Path) -> None:
+def test_retention_purges_when_parts_rotate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Nobody needs to remember it."""
+    monkeypatch.setattr("jwt_guard.audit.file.started", lambda work, name: work())
     now = [NOW]
     rotation = Rotation(retention=5 * 86_400)
     sink = file_sink(tmp_path / "audit.jsonl", clock=lambda: now[0], rotation=rotation)

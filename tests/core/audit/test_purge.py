@@ -26,7 +26,7 @@ from jwt_guard.audit.seal import Head, SealKey, Seals, new_jwk
 from jwt_guard.audit.shown import own_record
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.sql import SqlTables
-from jwt_guard.audit.verifying import Purge, Report, verify_file_log, verify_lines
+from jwt_guard.audit.verifying import Purge, Report, purge_of, verify_file_log, verify_lines
 from tests.core.audit.conftest import NOW, file_sink, some
 from tests.core.audit.test_sql import change, postgresql_server, postgresql_url, url
 
@@ -634,37 +634,47 @@ def test_a_purge_of_files_that_was_killed_leaves_a_log_that_verifies(
     assert len(LogFolder(log).parts()) == 7
 
 
-def test_retention_catches_up_in_steps(tmp_path: Path) -> None:
-    """Much that grew old at once is not deleted at once: whoever writes would have to wait."""
-    log = parts_of(tmp_path)
-    size = LogFolder(log).parts()[0].stat().st_size
-    rotation = Rotation(max_bytes=size, retention=1)
-    sink = file_sink(log, key=KEY, clock=lambda: NOW + 200, rotation=rotation)
-    left = []
-    for _ in range(8):
-        sink.write(some(10, start=NOW + 200))
-        left.append(len(LogFolder(log).parts()))
-    sink.close()
-    assert left[-1] < left[0]
-    assert all(before - after <= 2 for before, after in itertools.pairwise(left))
-    assert audited(log).good
-
-
-def test_a_purge_that_fails_does_not_stop_the_log(
+def test_nobody_who_writes_waits_for_retention(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is complained of, and each batch is written once."""
+    """It goes on aside, is begun once, and what it fails in is complained of and tried again."""
     log = parts_of(tmp_path)
+    sink = file_sink(
+        log, key=KEY, clock=lambda: NOW + 200, rotation=Rotation(max_bytes=1, retention=50)
+    )
+    may_go = threading.Event()
 
-    def failing(self: Path, *, missing_ok: bool) -> None:
-        raise PermissionError(f"{self.name} stays")
+    def slow(head: Head, *rest: Any) -> Purge | None:
+        may_go.wait()
+        return purge_of(head, *rest)
 
-    monkeypatch.setattr(Path, "unlink", failing)
-    rotation = Rotation(max_bytes=1, retention=1)
-    sink = file_sink(log, key=KEY, clock=lambda: NOW + 200, rotation=rotation)
+    def failing(*_: Any) -> None:
+        raise PermissionError("may not be read")
+
+    monkeypatch.setattr("jwt_guard.audit.file.purge_of", failing)
+    sink.write(some(1, start=NOW + 200))
+    sink.write(some(1, start=NOW + 200))
+    _settled()
+    assert "old audit records are not purged" in caplog.text
+    monkeypatch.setattr("jwt_guard.audit.file.purge_of", slow)
     for _ in range(3):
         sink.write(some(1, start=NOW + 200))
+    assert len(_purging()) == 1
+    assert len(LogFolder(log).parts()) == 15
+    may_go.set()
+    _settled()
+    assert len(LogFolder(log).parts()) == 5
     sink.close()
-    assert "old audit records are not purged" in caplog.text
-    report = verify_file_log(log, Seals([KEY.public_jwk]))
+    report = audited(log)
     assert report.good, report.problems
+
+
+def _purging() -> list[threading.Thread]:
+    """The threads that purge."""
+    return [each for each in threading.enumerate() if each.name == "jwt_guard audit purge"]
+
+
+def _settled() -> None:
+    """Wait for them."""
+    for thread in _purging():
+        thread.join(timeout=30)
