@@ -170,7 +170,7 @@ class RowSink:
         Raises:
             SinkFailed: it could not be done.
         """
-        with self._failing():
+        with self.failing():
             head = self._current()
             purge = purge_of(head, self._seals, [(self.name, self._old(head, before))])
             told = purge is not None and self._tell(head.start, purge)
@@ -218,12 +218,13 @@ class RowSink:
             time.sleep(time.monotonic() - began)
 
     def _write(self, records: Sequence[Encoded], *, checkpoint: bool) -> None:
-        with self._failing(), self.tables.writing() as writer:
+        with self.failing(), self.tables.writing() as writer:
             head, found = self._head(writer)
             self._append(writer, head, [*found, *records], checkpoint=checkpoint)
 
     @contextmanager
-    def _failing(self) -> Generator[None]:
+    def failing(self) -> Generator[None]:
+        """Whatever the database's driver raises, as `SinkFailed`."""
         try:
             yield
         except Exception as error:

@@ -149,7 +149,7 @@ class _Rows:
 
     def newest(self, query: Query, most: int, bad: list[Place]) -> list[Entry]:
         """Look at a few from the end, and ever farther back while that is not enough."""
-        oldest, last = self.sink.tables.bounds() or (0, 0)
+        oldest, last = self._bounds()
         reach = _FIRST_REACH
         while True:
             bad.clear()
@@ -162,7 +162,7 @@ class _Rows:
     def follow(self, ended: Event) -> Iterator[Entry]:
         """Ask for what is new by its number, again and again."""
         if self._seen is None:
-            _, self._seen = self.sink.tables.bounds() or (0, 0)
+            _, self._seen = self._bounds()
         while not ended.wait(_FOLLOWING):
             yield from self._behind(self._seen, None)
 
@@ -171,12 +171,18 @@ class _Rows:
 
     def _watched(self, after: int | None) -> Iterator[tuple[int, bytes]]:
         """The records behind a number; it is remembered how far that was."""
-        for number, line in numbered_lines(self.sink.tables, after=after):
-            self._seen = number
-            yield number, line
+        with self.sink.failing():
+            for number, line in numbered_lines(self.sink.tables, after=after):
+                self._seen = number
+                yield number, line
+
+    def _bounds(self) -> tuple[int, int]:
+        with self.sink.failing():
+            return self.sink.tables.bounds() or (0, 0)
 
     def verified(self, seals: Seals, expect: Link | None) -> Report:
-        return verify_rows(self.sink.name, self.sink.tables, seals, expect=expect)
+        with self.sink.failing():
+            return verify_rows(self.sink.name, self.sink.tables, seals, expect=expect)
 
 
 class Log:

@@ -218,6 +218,16 @@ def test_tail_looks_as_far_back_as_it_must(tmp_path: Path) -> None:
     assert result.stderr == "sqlite:///audit.db:9: not a record: skipped\n"
 
 
+@pytest.mark.parametrize("command", ["tail", "search", "verify", "purge"])
+def test_commands_say_that_a_database_is_dead(tmp_path: Path, command: str) -> None:
+    """Exit status 1, in one line without its password."""
+    sink = "postgresql://user:the-password@127.0.0.1:9/none"
+    config = configured(tmp_path, f'sink = "{sink}"\nfile.retention_days = 1')
+    result = CliRunner().invoke(main, ["audit", command, *at(config)])
+    assert result.exit_code == 1
+    assert result.output == "postgresql://127.0.0.1:9/none: OperationalError\n"
+
+
 def at(config: Path) -> list[str]:
     """The option that names it."""
     return ["--config", str(config)]
