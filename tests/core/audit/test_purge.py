@@ -634,6 +634,49 @@ def test_a_purge_of_files_that_was_killed_leaves_a_log_that_verifies(
     assert len(LogFolder(log).parts()) == 7
 
 
+@pytest.fixture
+def raced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Lets another purge run to its end just after a function of `jwt_guard.audit`."""
+
+    def race(name: str) -> None:
+        module, _, function = f"jwt_guard.audit.{name}".rpartition(".")
+        original = getattr(sys.modules[module], function)
+
+        def slower(*arguments: Any) -> Any:
+            monkeypatch.undo()
+            answer = original(*arguments)
+            other = sink_in(tmp_path / "audit.jsonl")
+            assert other.purge(NOW + 40) is not None
+            other.close()
+            return answer
+
+        monkeypatch.setattr(f"jwt_guard.audit.{name}", slower)
+
+    return race
+
+
+def test_parts_that_go_while_they_are_verified_are_not_missed(
+    tmp_path: Path, raced: Callable[[str], None]
+) -> None:
+    """The log is verified once more."""
+    log = parts_of(tmp_path)
+    raced("verifying._snapshot")
+    report = audited(log)
+    assert report.good, report.problems
+    assert report.purged_through == 48
+
+
+def test_of_two_that_purge_one_tells_of_it(tmp_path: Path, raced: Callable[[str], None]) -> None:
+    """The slower one leaves it at that."""
+    log = parts_of(tmp_path)
+    sink = sink_in(log)
+    raced("file.purge_of")
+    assert sink.purge(NOW + 90) is None
+    sink.close()
+    assert len(LogFolder(log).parts()) == 7
+    assert audited(log).good
+
+
 def test_nobody_who_writes_waits_for_retention(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
