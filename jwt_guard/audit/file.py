@@ -1,10 +1,14 @@
 """The JSON Lines file: chained, sealed, rotated, shared by several processes."""
 
 import contextlib
+import logging
 import os
+import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -22,12 +26,19 @@ from jwt_guard.audit.chain import (
 )
 from jwt_guard.audit.folder import LogFolder, padded, read_head
 from jwt_guard.audit.own import OwnRecords
-from jwt_guard.audit.reading import BadRecord, fact_of
+from jwt_guard.audit.reading import parsed
 from jwt_guard.audit.seal import Head, SealKey, Seals, UnusableSealKey
 from jwt_guard.audit.shown import OWN
 from jwt_guard.audit.sinks import Encoder, Format, SinkFailed
+from jwt_guard.audit.threads import started
+from jwt_guard.audit.verifying import Numbered, Purge, lines_of, purge_of
 
 __all__ = ["FileSink", "Rotation"]
+
+_log = logging.getLogger("jwt_guard.audit")
+
+# Some systems have only the slower one.
+_to_disk = getattr(os, "fdatasync", os.fsync)
 
 _FILE_MODE = 0o640
 _READ_AT_ONCE = 1 << 20
@@ -92,13 +103,17 @@ class FileSink:
         self._log = -1
         self._head_file = -1
         self._head: Head | None = None
+        self._purging: threading.Thread | None = None
 
     def write(self, records: Sequence[Encoded]) -> None:
         """See `Sink`."""
         with self._writing() as found:
-            head = self._rotated(found) if self._is_full(found) else found
+            full = self._is_full(found)
+            head = self._rotated(found) if full else found
             due = head.sequence + len(records) - head.checkpointed >= self._checkpoint_every
             self._append(head, records, checkpoint=due)
+        if full and self._rotation.retention is not None:
+            self._purge_aside(self._clock() - self._rotation.retention)
 
     def note(self, name: str, detail: dict[str, Any]) -> None:
         """Write a record about the log itself.
@@ -118,8 +133,12 @@ class FileSink:
         with self._writing() as head:
             self._rotated(head)
 
-    def purge(self, before: float) -> list[Path]:
+    def purge(self, before: float) -> Purge | None:
         """Delete the rotated parts whose records are all older; the chain stays verifiable.
+
+        What goes is verified while others write. Then that it goes is put on record, then into the
+        head, and only then is it deleted: who dies on the way leaves parts that still verify, and
+        that the next purge deletes.
 
         Args:
             before: seconds since 1970 UTC.
@@ -127,8 +146,19 @@ class FileSink:
         Raises:
             SinkFailed: it could not be done.
         """
+        with self._writing() as found:
+            seals = self._trusted()
+        with self._failing():
+            old = list(takewhile(partial(_is_old, before), self.folder.parts()[:-1]))
+            purge = purge_of(found, seals, map(_numbered, old))
         with self._writing() as head:
-            return self._purged(head, before)
+            if head.start != found.start:
+                return None  # another process was quicker
+            if purge is not None:
+                self._tell(head, purge)
+            for part in old:
+                part.unlink(missing_ok=True)
+        return purge
 
     def close(self) -> None:
         """See `Sink`: a last checkpoint seals what was written since the one before."""
@@ -141,10 +171,14 @@ class FileSink:
     @contextlib.contextmanager
     def _writing(self) -> Generator[Head]:
         """The lock held, the files open, and the head as it is now."""
+        with self._failing(), self.folder.locked():
+            yield self._current()
+
+    @contextlib.contextmanager
+    def _failing(self) -> Generator[None]:
         try:
-            with self.folder.locked():
-                yield self._current()
-        except (OSError, UnusableSealKey, BadRecord) as error:
+            yield
+        except (OSError, UnusableSealKey) as error:
             self._let_go()
             raise SinkFailed(f"{self.name}: {error}") from error
 
@@ -306,7 +340,7 @@ class FileSink:
             while written < len(data):
                 written += os.write(self._log, memoryview(data)[written:])
             if self._sync:
-                os.fdatasync(self._log)
+                _to_disk(self._log)
         except OSError:
             os.ftruncate(self._log, head.size)
             self._put_head(head)
@@ -316,7 +350,7 @@ class FileSink:
         signed: Head = self._seal.sign(head)
         os.pwrite(self._head_file, padded(signed), 0)
         if sync:
-            os.fdatasync(self._head_file)
+            _to_disk(self._head_file)
         return signed
 
     def _is_full(self, head: Head) -> bool:
@@ -333,10 +367,7 @@ class FileSink:
         name = self.folder.rotated_name(head.sequence if first is None else first, head.opened)
         self._append(head, [self._own.note("rotated", {"part": name.name})], checkpoint=True)
         self.folder.log.rename(name)
-        head = self._new_part(self._head or head)
-        if self._rotation.retention is not None:
-            self._purged(head, self._clock() - self._rotation.retention)
-        return self._head or head
+        return self._new_part(self._head or head)
 
     def _new_part(self, head: Head) -> Head:
         self._open_log()
@@ -344,22 +375,31 @@ class FileSink:
         self._head = self._put_head(begun)
         return self._head
 
-    def _purged(self, head: Head, before: float) -> list[Path]:
-        """The record comes first: parts that go without one would count as removed."""
-        old, last = [], None
-        for part in self.folder.parts()[:-1]:
-            if _newest_event(part) >= before:
-                break
-            old.append(part)
-            last = _last_line(part)
-        if last is None:
-            return []
-        through = sequence_of(last, self._encoder.openings)
-        detail = {"through": through, "fingerprint": fingerprint_of(last).decode()}
-        self._append(head, [self._own.note("purged", detail)], checkpoint=True)
-        for part in old:
-            part.unlink()
-        return old
+    def _purge_aside(self, before: float) -> None:
+        """By a sink and a thread of its own, as another process would: no writer waits for it.
+
+        If it does not come to its end, the next rotation tries again.
+        """
+        if self._purging is None or not self._purging.is_alive():
+            other = FileSink(
+                self.folder.log, encoder=self._encoder, key=self._seal, clock=self._clock
+            )
+            work = partial(other._purge_and_go, before)
+            self._purging = started(work, "jwt_guard audit purge")
+
+    def _purge_and_go(self, before: float) -> None:
+        try:
+            self.purge(before)
+        except SinkFailed as error:
+            _log.error("old audit records are not purged: %s", error)
+        finally:
+            self._let_go()
+
+    def _tell(self, head: Head, purge: Purge) -> None:
+        """First the record, then the head, each on the disk before anything is deleted."""
+        told = self._append(head, [self._own.purged(purge)], checkpoint=True)
+        _to_disk(self._log)
+        self._head = self._put_head(purge.of(told), sync=True)
 
     def _let_go(self) -> None:
         for descriptor in (self._log, self._head_file):
@@ -373,11 +413,28 @@ def _day(time: float) -> int:
     return int(time // 86_400)
 
 
-def _newest_event(part: Path) -> float:
-    """When the last thing happened that a part tells of, the log's own affairs left aside."""
-    facts = [fact_of(line) for line in _last_lines(part)]
+def _is_old(before: float, part: Path) -> bool:
+    """Whether all that a part tells of happened before some time."""
+    return max(_times(_last_lines(part)) or _times(_all_lines(part)), default=0) < before
+
+
+def _times(lines: Iterable[bytes]) -> list[float]:
+    """When the events of some lines happened; if there are none, when the log's first affair did.
+
+    The others do not count: a part ends with its rotation, however late that was.
+    """
+    facts = [entry.fact for entry in parsed(lines)]
     events = [fact.time for fact in facts if fact.name not in OWN]
-    return events[-1] if events else min(fact.time for fact in facts)
+    return events or [fact.time for fact in facts[:1]]
+
+
+def _all_lines(part: Path) -> Iterator[bytes]:
+    return lines_of(part, part.stat().st_size)
+
+
+def _numbered(part: Path) -> tuple[str, Numbered]:
+    """A part as it is verified."""
+    return part.name, enumerate(_all_lines(part), 1)
 
 
 def _last_line(part: Path) -> bytes:

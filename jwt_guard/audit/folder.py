@@ -2,7 +2,7 @@
 
 audit.jsonl                          the current part
 audit.jsonl.20261124-000000000001    a rotated part: the day and number of its first record
-audit.jsonl.d/head                   the signed end of the log
+audit.jsonl.d/head                   the signed beginning and end of the log
 audit.jsonl.d/lock                   held by whoever writes
 audit.jsonl.d/seal-key.json          the private key that signs, unless one is configured
 audit.jsonl.d/seal-keys.public.json  the public keys, for whoever verifies

@@ -9,6 +9,7 @@ from jwt_guard.audit.chain import Encoded, Link
 from jwt_guard.audit.seal import Checkpoint, SealKey
 from jwt_guard.audit.shown import own_record
 from jwt_guard.audit.sinks import Encoder
+from jwt_guard.audit.verifying import Purge
 
 __all__ = ["OwnRecords"]
 
@@ -28,6 +29,10 @@ class OwnRecords:
     def note(self, name: str, detail: Mapping[str, Any]) -> Encoded:
         """Something happened to the log."""
         return self._encoder.encode(own_record(name, self._clock(), detail))
+
+    def purged(self, purge: Purge) -> Encoded:
+        """The log's beginning is deleted."""
+        return self.note("purged", msgspec.to_builtins(purge))
 
     def checkpoint(self, key: SealKey, chain: str, at: Link) -> Encoded:
         """A signed statement that the chain stands at a link."""

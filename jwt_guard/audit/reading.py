@@ -12,9 +12,19 @@ import msgspec
 from jwt_guard.audit.facts import Fact, Presented
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.shown import UNVERIFIED
-from jwt_guard.audit.verifying import Place, lines_of
+from jwt_guard.audit.verifying import Numbered, Place, lines_of
 
-__all__ = ["BadRecord", "Entry", "Query", "entries", "fact_of", "newest"]
+__all__ = [
+    "BadRecord",
+    "Entry",
+    "Query",
+    "entries",
+    "entries_of",
+    "fact_of",
+    "is_older",
+    "newest",
+    "parsed",
+]
 
 _decode = msgspec.json.Decoder().decode
 
@@ -116,12 +126,18 @@ def newest(log: Path, query: Query, most: int, bad: list[Place] | None = None) -
 
 
 def _part(part: Path, bad: list[Place] | None) -> Iterator[Entry]:
-    for number, line in enumerate(lines_of(part, part.stat().st_size), 1):
+    lines = enumerate(lines_of(part, part.stat().st_size), 1)
+    return entries_of(part.name, lines, bad)
+
+
+def entries_of(name: str, lines: Numbered, bad: list[Place] | None) -> Iterator[Entry]:
+    """The records among some lines of a part or a database; `bad` as for `entries`."""
+    for number, line in lines:
         try:
             yield Entry(fact_of(line), line)
         except BadRecord as error:
             if bad is not None:
-                bad.append(Place(part.name, number, str(error)))
+                bad.append(Place(name, number, str(error)))
 
 
 def parsed(lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -144,6 +160,14 @@ def fact_of(line: bytes) -> Fact:
         return _from_ocsf(record) if "metadata" in record else _from_ecs(record)
     except _ODD:
         raise BadRecord("not a record") from None
+
+
+def is_older(line: bytes, before: float) -> bool:
+    """Whether what a line tells of happened before some time; what is no record keeps nobody."""
+    try:
+        return fact_of(line).time < before
+    except BadRecord:
+        return True
 
 
 def _from_ocsf(record: dict[str, Any]) -> Fact:

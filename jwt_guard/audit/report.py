@@ -15,7 +15,7 @@ import msgspec
 from jwt_guard.audit.facts import AUTHENTICATED, DENIED, REFUSED, Fact
 from jwt_guard.audit.folder import LogFolder
 from jwt_guard.audit.reading import BadRecord, fact_of
-from jwt_guard.audit.rows import RowTables
+from jwt_guard.audit.rows import RowTables, numbered_lines
 from jwt_guard.audit.verifying import LONGEST_LINE
 
 __all__ = ["OUTCOMES", "Lines", "Report", "file_lines", "report_of", "row_lines"]
@@ -160,7 +160,7 @@ def row_lines(tables: RowTables) -> Lines:
 
     def read(since: float) -> Iterable[bytes]:
         try:
-            yield from (record.encode() for record in tables.records(since))
+            yield from (line for _, line in numbered_lines(tables, since=since))
         finally:
             tables.close()
 

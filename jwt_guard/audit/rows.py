@@ -2,27 +2,39 @@
 
 What a database must do stands in `RowTables`; SQLAlchemy's is in `sql`, Django's in
 `jwt_guard_django.audit`. A batch and the head behind it are one transaction, so that a crash leaves
-both or neither.
+both or neither. So are the record of a purge and the head that says where the log now begins; the
+rows before that are deleted afterwards, a bounded number at a time.
 """
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from secrets import token_hex
 from typing import Protocol
 
 import msgspec
 
-from jwt_guard.audit.chain import GENESIS, Encoded, Link, fingerprint_of, link
+from jwt_guard.audit.chain import GENESIS, Encoded, Link, fingerprint_of, link, sequence_of
 from jwt_guard.audit.folder import read_head
 from jwt_guard.audit.own import OwnRecords
-from jwt_guard.audit.reading import fact_of
+from jwt_guard.audit.reading import fact_of, is_older
 from jwt_guard.audit.seal import Head, SealKey, Seals
 from jwt_guard.audit.sinks import Encoder, Format, SinkFailed
-from jwt_guard.audit.verifying import Report, verify_lines
+from jwt_guard.audit.verifying import (
+    OPENINGS,
+    Purge,
+    Report,
+    purge_of,
+    start_of,
+    verify_lines,
+)
 
-__all__ = ["Row", "RowSink", "RowTables", "RowWriter", "verify_rows"]
+__all__ = ["Row", "RowSink", "RowTables", "RowWriter", "numbered_lines", "verify_rows"]
+
+_AT_ONCE = 2_000
+"""How many rows are deleted in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,11 +77,22 @@ class RowTables(Protocol):
         """
         ...
 
-    def records(self, since: float | None = None) -> Generator[str]:
-        """All records in order, read in pieces; those from some time on, if one is given.
+    def page(self, after: int | None, since: float | None) -> Sequence[tuple[int, str]]:
+        """Some thousand records with their numbers, in order; none at the end.
 
-        The time is looked for in its column, for which no chain vouches.
+        Args:
+            after: leaves out the records up to that number.
+            since: leaves out what was before that time, as its column has it, for which no chain
+                vouches.
         """
+        ...
+
+    def bounds(self) -> tuple[int, int] | None:
+        """The numbers of the oldest and the newest record; None where there is none."""
+        ...
+
+    def delete(self, through: int) -> None:
+        """Delete the records up to a number, in a transaction of its own."""
         ...
 
     def head(self) -> str | None:
@@ -134,18 +157,85 @@ class RowSink:
         """See `Sink`."""
         self.tables.close()
 
+    def purge(self, before: float) -> Purge | None:
+        """Delete the oldest records, up to the first that is not older; the chain stays verifiable.
+
+        What goes is verified while others write. Then that it goes is put on record and into the
+        head, and only then is it deleted: who dies on the way leaves rows that still verify, and
+        that the next purge deletes.
+
+        Args:
+            before: seconds since 1970 UTC.
+
+        Raises:
+            SinkFailed: it could not be done.
+        """
+        with self.failing():
+            head = self._current()
+            purge = purge_of(head, self._seals, [(self.name, self._old(head, before))])
+            told = purge is not None and self._tell(head.start, purge)
+            self._sweep()
+        return purge if told else None
+
+    def _current(self) -> Head:
+        """The head, brought to agree with the table as before each batch."""
+        with self.tables.writing() as writer:
+            head, found = self._head(writer)
+            return self._append(writer, head, found, checkpoint=True) if found else head
+
+    def _old(self, head: Head, before: float) -> Iterator[tuple[int, bytes]]:
+        """The old rows at the beginning of the log.
+
+        A row that does not hold the record of its number is left out, and so will be missed: what
+        is deleted goes by the numbers.
+        """
+        rows = takewhile(
+            lambda row: row[0] <= head.sequence and is_older(row[1], before),
+            numbered_lines(self.tables, after=head.start.sequence),
+        )
+        return ((number, line) for number, line in rows if sequence_of(line, OPENINGS) == number)
+
+    def _tell(self, start: Link, purge: Purge) -> bool:
+        """Put a purge on record; False where another was quicker."""
+        with self.tables.writing() as writer:
+            head, found = self._head(writer)
+            if head.start != start:
+                return False
+            told = [*found, self._own.purged(purge)]
+            self._append(writer, purge.of(head), told, checkpoint=True)
+        return True
+
+    def _sweep(self) -> None:
+        """Delete the rows before the place where a sealed head says that the log begins.
+
+        After each batch it rests for as long as that took, so that whoever waits for the database
+        gets it.
+        """
+        through = start_of(_kept(self.tables), self._seals).sequence
+        while (bounds := self.tables.bounds()) and bounds[0] <= through:
+            began = time.monotonic()
+            self.tables.delete(min(through, bounds[0] + _AT_ONCE - 1))
+            time.sleep(time.monotonic() - began)
+
     def _write(self, records: Sequence[Encoded], *, checkpoint: bool) -> None:
+        with self.failing(), self.tables.writing() as writer:
+            head, found = self._head(writer)
+            self._append(writer, head, [*found, *records], checkpoint=checkpoint)
+
+    @contextmanager
+    def failing(self) -> Generator[None]:
+        """Whatever the database's driver raises, as `SinkFailed`."""
         try:
-            with self.tables.writing() as writer:
-                self._append(writer, records, checkpoint)
+            yield
         except Exception as error:
             raise SinkFailed(f"{self.name}: {type(error).__name__}") from error
 
-    def _append(self, writer: RowWriter, records: Sequence[Encoded], checkpoint: bool) -> None:
-        head, found = self._head(writer)
+    def _append(
+        self, writer: RowWriter, head: Head, records: Sequence[Encoded], *, checkpoint: bool
+    ) -> Head:
         chain, last = head.chain.encode(), head.link
         rows = []
-        for record in [*found, *records]:
+        for record in records:
             line, last = link(chain, last, record)
             rows.append(_row(line, last))
         checkpointed = head.checkpointed
@@ -153,27 +243,29 @@ class RowSink:
             line, last = link(chain, last, self._own.checkpoint(self._key, head.chain, last))
             rows.append(_row(line, last))
             checkpointed = last.sequence
-        done = msgspec.structs.replace(
-            head,
-            sequence=last.sequence,
-            fingerprint=last.fingerprint.decode(),
-            checkpointed=checkpointed,
-            time=self._clock(),
+        done: Head = self._key.sign(
+            msgspec.structs.replace(
+                head,
+                sequence=last.sequence,
+                fingerprint=last.fingerprint.decode(),
+                checkpointed=checkpointed,
+                time=self._clock(),
+            )
         )
-        writer.append(rows, msgspec.json.encode(self._key.sign(done)).decode())
+        writer.append(rows, msgspec.json.encode(done).decode())
+        return done
 
     def _head(self, writer: RowWriter) -> tuple[Head, list[Encoded]]:
         """The head to go on from, and a record of it if it is not what was kept."""
-        kept = writer.head()
-        head = read_head(kept.encode()) if kept else None
+        head = _kept(writer)
         if head is not None and self._seals.approve(head):
             changed = {"problem": "key_changed", "kid": head.kid}
             known = head.kid == self._key.kid
             return head, [] if known else [self._own.note("recovered", changed)]
-        newest = writer.newest()
-        if newest is None and not kept:
+        newest, missing = writer.newest(), not writer.head()
+        if newest is None and missing:
             return self._begun(Link()), []
-        problem = {"problem": "head_not_ours" if kept else "head_missing"}
+        problem = {"problem": "head_missing" if missing else "head_not_ours"}
         return self._begun(_link_of(newest)), [self._own.note("recovered", problem)]
 
     def _begun(self, at: Link) -> Head:
@@ -211,24 +303,53 @@ def _row(line: bytes, at: Link) -> Row:
     )
 
 
+def _kept(place: RowTables | RowWriter) -> Head | None:
+    """The head, if what was kept is one; whose it is is not said."""
+    kept = place.head()
+    return read_head(kept.encode()) if kept else None
+
+
+def numbered_lines(
+    tables: RowTables, *, after: int | None = None, since: float | None = None
+) -> Iterator[tuple[int, bytes]]:
+    """The records as lines, with their numbers, read in pieces; the arguments are those of `page`.
+
+    Between the pieces nothing is locked and no connection held.
+    """
+    while page := tables.page(after, since):
+        for number, record in page:
+            yield number, record.encode() + b"\n"
+        after = page[-1][0]
+
+
 def verify_rows(
     name: str, tables: RowTables, seals: Seals, *, expect: Link | None = None
 ) -> Report:
     """Verify a log in a database, as `verify_file_log` does one in files.
 
-    Writers may be at work: what they add behind the head that was read first is left for the next
-    time.
+    Others may be at work: what they add behind the head that was read first is left for the next
+    time, and where they deleted what was being read it is read once more.
     """
-    kept = tables.head()
-    head = read_head(kept.encode()) if kept else None
-    lines = (record.encode() + b"\n" for record in _until(tables.records(), head))
-    return verify_lines(name, lines, seals, head, expect=expect)
+    while True:
+        oldest = _oldest(tables)
+        head = _kept(tables)
+        lines = _until(tables, seals, head)
+        report = verify_lines(name, lines, seals, head, expect=expect)
+        if report.good or _oldest(tables) == oldest:
+            return report
 
 
-def _until(records: Generator[str], head: Head | None) -> Iterator[str]:
-    """The records up to one behind the head, which is where a stranger would have added."""
-    with closing(records):
-        for number, record in enumerate(records, 1):
-            yield record
-            if head is not None and number > head.sequence:
-                return
+def _oldest(tables: RowTables) -> int | None:
+    bounds = tables.bounds()
+    return bounds and bounds[0]
+
+
+def _until(tables: RowTables, seals: Seals, head: Head | None) -> Iterator[tuple[int, bytes]]:
+    """The records up to the head, and the first behind it if no writer has put it there since."""
+    for number, line in numbered_lines(tables):
+        if head is not None and number > head.sequence:
+            now = _kept(tables)
+            if now is None or now.sequence < number or not seals.approve(now):
+                yield number, line
+            return
+        yield number, line

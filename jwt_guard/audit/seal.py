@@ -1,4 +1,4 @@
-"""Signatures over a chain's newest link: checkpoints in the log, and the head beside it."""
+"""Signatures over places in a chain: checkpoints in the log, and the head beside it."""
 
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -34,7 +34,7 @@ class Checkpoint(msgspec.Struct, frozen=True):
 
 
 class Head(msgspec.Struct, frozen=True):
-    """A signed statement of where a log ends.
+    """A signed statement of where a log begins and where it ends.
 
     Attributes:
         chain: the chain's id.
@@ -46,6 +46,8 @@ class Head(msgspec.Struct, frozen=True):
         time: when this was written.
         writing: what is being written behind it, None at rest. A head that says so after its
             writer died tells a crash from a log that was cut off.
+        purged: the number and fingerprint of the last record that was purged, None while the log
+            is whole: it begins behind that one.
         kid: the key that signed.
         signature: by that key, over all the rest.
     """
@@ -59,12 +61,21 @@ class Head(msgspec.Struct, frozen=True):
     time: float
     kid: str
     writing: tuple[int, str] | None = None
+    purged: tuple[int, str] | None = None
     signature: str = ""
 
     @property
     def link(self) -> Link:
-        """The place in the chain."""
+        """The place in the chain where the log ends."""
         return Link(self.sequence, self.fingerprint.encode())
+
+    @property
+    def start(self) -> Link:
+        """The place in the chain behind which it begins."""
+        if self.purged is None:
+            return Link()
+        sequence, fingerprint = self.purged
+        return Link(sequence, fingerprint.encode())
 
 
 _Statement = Checkpoint | Head
@@ -100,7 +111,7 @@ class Seals:
 
     def know(self, kid: object) -> bool:
         """Whether a key is one of them."""
-        return kid in self._keys
+        return isinstance(kid, str) and kid in self._keys
 
     def approve(self, statement: _Statement) -> bool:
         """Whether one of the keys signed a statement."""

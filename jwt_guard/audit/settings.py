@@ -63,7 +63,8 @@ class FileConfig:
     daily: bool = setting(boolean, "whether each day (UTC) begins a new part", default=True)
     retention_days: int | None = setting(
         integer(1, 36_500),
-        "how many days a part is kept after its last record; for ever, when not set",
+        "how many days a part is kept after its last record, and a database's record where"
+        " `audit purge` is run; for ever, when not set",
         default=None,
     )
     checkpoint_every: int = setting(

@@ -15,6 +15,8 @@ from sqlalchemy import (
     Table,
     Text,
     create_engine,
+    delete,
+    func,
     insert,
     select,
     update,
@@ -76,21 +78,33 @@ class SqlTables:
             connection.execute(update(_HEAD).values(head=_HEAD.c.head))
             yield _Writer(connection)
 
-    def records(self, since: float | None = None) -> Generator[str]:
+    def page(self, after: int | None, since: float | None) -> Sequence[tuple[int, str]]:
         """See `RowTables`."""
         self._make()
-        last = 0
+        query = (
+            select(_RECORDS.c.sequence, _RECORDS.c.record)
+            .order_by(_RECORDS.c.sequence)
+            .limit(_AT_ONCE)
+        )
+        if after is not None:
+            query = query.where(_RECORDS.c.sequence > after)
+        if since is not None:
+            query = query.where(_RECORDS.c.time >= since)
         with self._engine.connect() as connection:
-            while True:
-                query = select(_RECORDS.c.sequence, _RECORDS.c.record)
-                query = query.where(_RECORDS.c.sequence > last).order_by(_RECORDS.c.sequence)
-                if since is not None:
-                    query = query.where(_RECORDS.c.time >= since)
-                rows = connection.execute(query.limit(_AT_ONCE)).all()
-                yield from (row.record for row in rows)
-                if len(rows) < _AT_ONCE:
-                    return
-                last = rows[-1].sequence
+            return [(row.sequence, row.record) for row in connection.execute(query)]
+
+    def bounds(self) -> tuple[int, int] | None:
+        """See `RowTables`: two queries, since SQLite's index answers no more than one of them."""
+        self._make()
+        with self._engine.connect() as connection:
+            oldest = connection.scalar(select(func.min(_RECORDS.c.sequence)))
+            newest = connection.scalar(select(func.max(_RECORDS.c.sequence)))
+        return None if oldest is None or newest is None else (oldest, newest)
+
+    def delete(self, through: int) -> None:
+        """See `RowTables`."""
+        with self._engine.begin() as connection:
+            connection.execute(delete(_RECORDS).where(_RECORDS.c.sequence <= through))
 
     def head(self) -> str | None:
         """See `RowTables`."""
@@ -123,8 +137,12 @@ class _Writer:
         return self._connection.scalar(select(_HEAD.c.head)) or None
 
     def newest(self) -> tuple[int, str] | None:
-        query = select(_RECORDS.c.sequence, _RECORDS.c.record)
-        row = self._connection.execute(query.order_by(_RECORDS.c.sequence.desc()).limit(1)).first()
+        query = (
+            select(_RECORDS.c.sequence, _RECORDS.c.record)
+            .order_by(_RECORDS.c.sequence.desc())
+            .limit(1)
+        )
+        row = self._connection.execute(query).first()
         return None if row is None else (row.sequence, row.record)
 
     def append(self, rows: Sequence[Row], head: str) -> None:

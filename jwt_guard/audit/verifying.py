@@ -1,4 +1,8 @@
-"""Whether a log is as it was written: every record, in order, from its beginning to its end."""
+"""Whether a log is as it was written: every record, in order, from its beginning to its end.
+
+The head says where it begins and where it ends. What a purge deletes is verified like the whole
+log, and what was wrong with it is put on record, so that nothing is hidden by being purged.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -20,17 +24,31 @@ from jwt_guard.audit.folder import LogFolder, read_head
 from jwt_guard.audit.ocsf import OPENING as OCSF_OPENING
 from jwt_guard.audit.seal import Checkpoint, Head, Seals
 
-__all__ = ["Place", "Report", "lines_of", "verify_file_log", "verify_lines"]
+__all__ = [
+    "Numbered",
+    "Place",
+    "Purge",
+    "Report",
+    "lines_of",
+    "purge_of",
+    "start_of",
+    "verify_file_log",
+    "verify_lines",
+]
+
+Numbered = Iterable[tuple[int, bytes]]
+"""Lines, and the numbers by which their places are told."""
 
 OPENINGS = (OCSF_OPENING, ECS_OPENING)
 
 LONGEST_LINE = 1 << 20
 _MOST_PROBLEMS = 1000
+_MOST_INHERITED = 10
 # Only the log's own records hold one of these, and near their beginning: in what strangers say,
 # quotes are escaped.
 _OWN = (b'"class_uid":1008,', b'"category":["host"],')
 _NEAR = 768
-_UNVOUCHED = frozenset({"head_missing", "head_not_ours", "key_changed"})
+_UNVOUCHED = ("head_missing", "head_not_ours", "key_changed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +56,8 @@ class Place:
     """Where something was found, and what.
 
     Attributes:
-        part: the file's name, or the table's.
-        line: counted from 1; None where it is no line.
+        part: the file's name, or the database's.
+        line: counted from 1 in a file, the row's number in a database; None where it is neither.
         message: what is wrong there.
     """
 
@@ -79,6 +97,62 @@ class Report:
         return not self.problems
 
 
+class Purge(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What was purged, as the log's own record tells it.
+
+    Attributes:
+        through: the number of the last record that went.
+        fingerprint: of that record, which the first that is left holds.
+        records: how many there were.
+        keys: the ids of the keys that sealed them, and those that were purged before.
+        problems: the first of what was wrong with all of them.
+    """
+
+    through: int
+    fingerprint: str
+    records: int
+    keys: tuple[str, ...] = ()
+    problems: tuple[Place, ...] = ()
+
+    @property
+    def link(self) -> Link:
+        """The place in the chain behind which the log goes on."""
+        return Link(self.through, self.fingerprint.encode("utf-8", "replace"))
+
+    def of(self, head: Head) -> Head:
+        """The head of the log that begins there."""
+        return msgspec.structs.replace(head, purged=(self.through, self.fingerprint))
+
+
+def purge_of(head: Head, seals: Seals, parts: Iterable[tuple[str, Numbered]]) -> Purge | None:
+    """What a log tells of its beginning when that is to go; None when nothing is to be told.
+
+    That is so when it was told already, and where the last record's number is none of this log's:
+    then it is missed.
+
+    Args:
+        head: where the log begins and ends.
+        seals: the public keys that are trusted.
+        parts: what is to go: names, and the lines.
+
+    Raises:
+        OSError: a part cannot be read.
+    """
+    walk = _Walk(seals, head.start)
+    for name, lines in parts:
+        walk.part(name, lines)
+    report = walk.begun()
+    if not head.start.sequence < report.last.sequence <= head.sequence:
+        return None
+    return Purge(
+        through=report.last.sequence,
+        fingerprint=report.last.fingerprint.decode("ascii", "replace"),
+        records=report.records,
+        keys=tuple(sorted(walk.keys)),
+        problems=tuple(report.problems[:_MOST_INHERITED]),
+    )
+
+
 def verify_file_log(log: Path, seals: Seals, *, expect: Link | None = None) -> Report:
     """Verify a log of files against its head.
 
@@ -91,20 +165,31 @@ def verify_file_log(log: Path, seals: Seals, *, expect: Link | None = None) -> R
         OSError: a part cannot be read.
     """
     folder = LogFolder(log)
-    head, sizes = _snapshot(folder)
-    walk = _Walk(seals, expect)
-    for part, size in sizes:
-        walk.part(part.name, lines_of(part, size))
-    return walk.ended(head, log.name)
+    while True:
+        head, sizes = _snapshot(folder)
+        walk = _Walk(seals, start_of(head, seals), expect)
+        try:
+            for part, size in sizes:
+                walk.part(part.name, enumerate(lines_of(part, size), 1))
+        except FileNotFoundError:
+            if sizes[0][0].exists():
+                raise
+            continue  # it was purged meanwhile
+        return walk.ended(head, log.name)
 
 
 def verify_lines(
-    name: str, lines: Iterable[bytes], seals: Seals, head: Head | None, *, expect: Link | None
+    name: str, lines: Numbered, seals: Seals, head: Head | None, *, expect: Link | None
 ) -> Report:
     """Verify one log whose lines come from anywhere, a database or a copy."""
-    walk = _Walk(seals, expect)
+    walk = _Walk(seals, start_of(head, seals), expect)
     walk.part(name, lines)
     return walk.ended(head, name)
+
+
+def start_of(head: Head | None, seals: Seals) -> Link:
+    """Where a log begins: behind what was purged, if a trusted key says so."""
+    return head.start if head is not None and seals.approve(head) else Link()
 
 
 def _snapshot(folder: LogFolder) -> tuple[Head | None, list[tuple[Path, int]]]:
@@ -140,42 +225,42 @@ def lines_of(part: Path, size: int) -> Iterator[bytes]:
 class _Walk:
     """Goes through a log once, and goes on behind a problem to find the next."""
 
-    def __init__(self, seals: Seals, expect: Link | None) -> None:
+    def __init__(self, seals: Seals, start: Link, expect: Link | None = None) -> None:
         self._seals = seals
+        self._start = start
         self._expect = expect
-        self._met = expect is None
-        self._started = False
-        self._chain: str | None = None
-        self._first: tuple[int, bytes] | None = None
-        self._allowed_start: tuple[int, bytes] | None = None
+        self._due = set() if expect in {None, start} else {expect}
+        self._purges: set[Link] = set()
         self._tail: list[Link] = []
         self._line = 0
         self._part = ""
-        self.report = Report()
+        self.keys: set[str] = set()
+        self.report = Report(last=start)
 
-    def part(self, name: str, lines: Iterable[bytes]) -> None:
+    def part(self, name: str, lines: Numbered) -> None:
         self._part, report = name, self.report
         report.parts += 1
-        last = report.last
-        line_number = 0
-        for line_number, line in enumerate(lines, 1):
+        last, count = report.last, 0
+        for number, line in lines:
             try:
                 last = check_link(line, OPENINGS, last)
             except LinkProblem as problem:
-                self._line = line_number
-                last = self._resumed(line, last, str(problem))
+                self._line = number
+                first = not (count or report.records)
+                last = self._resumed(line, last, str(problem), first=first)
             else:
                 if self._tail:
                     self._tail.clear()
             if line.find(_OWN[0], 0, _NEAR) >= 0 or line.find(_OWN[1], 0, _NEAR) >= 0:
-                self._line = line_number
+                self._line = number
                 self._own(line, last)
-            if not self._met and last == self._expect:
-                self._met = True
-        report.records += line_number
+            if self._due:
+                self._due.discard(last)
+            count += 1
+        report.records += count
         report.last = last
 
-    def _resumed(self, line: bytes, last: Link, problem: str) -> Link:
+    def _resumed(self, line: bytes, last: Link, problem: str, *, first: bool) -> Link:
         """The link to go on from: behind this line, or, if it was inserted, before it."""
         for earlier in self._tail:
             try:
@@ -185,22 +270,23 @@ class _Walk:
             self._tail.clear()
             return found
         sequence = sequence_of(line, OPENINGS)
-        if not self._started_here(line, sequence):
+        if not (first and self._is_leftover(line, sequence)):
             self._problem(problem)
         self._tail = [last, *self._tail][:4]
         return Link(sequence or last.sequence + 1, fingerprint_of(line))
 
-    def _started_here(self, line: bytes, sequence: int | None) -> bool:
-        """A log whose beginning was purged: right in itself, and a later record must say so."""
-        if self._started or self.report.records or self._line > 1 or not sequence:
+    def _is_leftover(self, line: bytes, sequence: int | None) -> bool:
+        """Whether a log begins with what a purge has yet to delete.
+
+        Such records are right where they lead to the last one that was purged.
+        """
+        if not sequence or sequence > self._start.sequence:
             return False
-        self._started = True
-        before = Link(sequence - 1, _previous_of(line))
         try:
-            check_link(line, OPENINGS, before)
+            check_link(line, OPENINGS, Link(sequence - 1, _previous_of(line)))
         except LinkProblem:
             return False
-        self._allowed_start = (before.sequence, before.fingerprint)
+        self._due.add(self._start)
         return True
 
     def _own(self, line: bytes, last: Link) -> None:
@@ -230,9 +316,10 @@ class _Walk:
 
     def _recovered(self, detail: dict[str, Any]) -> None:
         """A writer went on where no head, or one of another key, vouched for what it found."""
-        problem = detail.get("problem")
-        known = problem == "key_changed" and self._seals.know(detail.get("kid"))
-        if problem in _UNVOUCHED and not known:
+        problem, kid = detail.get("problem"), detail.get("kid")
+        if problem == "key_changed" and self._seals.know(kid):
+            self.keys.add(str(kid))
+        elif problem in _UNVOUCHED:
             self._problem("no trusted key vouches for what stands before, but for checkpoints")
 
     def _checkpoint(self, detail: dict[str, Any], before: bytes, last: Link) -> None:
@@ -247,24 +334,38 @@ class _Walk:
         elif not self._seals.approve(statement):
             self._problem("the checkpoint's signature is not by a trusted key")
         else:
-            self._chain = statement.chain
+            self.keys.add(statement.kid)
             self.report.checkpoints += 1
 
     def _purged(self, detail: dict[str, Any]) -> None:
-        through = detail.get("through")
-        if self._allowed_start == (through, str(detail.get("fingerprint")).encode()):
-            self.report.purged_through = int(through or 0)
-        self._note(f"records up to {through} were purged")
+        try:
+            purge = msgspec.convert(detail, Purge)
+        except msgspec.ValidationError:
+            self._problem("the record of a purge is malformed")
+            return
+        self._purges.add(purge.link)
+        self._note(f"records up to {purge.through} were purged")
+        self.keys.update(purge.keys)
+        if not all(map(self._seals.know, purge.keys)):
+            self._problem("what was purged was sealed by a key that is not trusted")
+        for place in purge.problems:
+            self._add(self.report.problems, place)
+
+    def begun(self) -> Report:
+        """Compare with where the log begins."""
+        if self._start in self._due:
+            self._line = 0
+            self._problem(f"records up to {self._start.sequence} are not those that were purged")
+        return self.report
 
     def ended(self, head: Head | None, name: str) -> Report:
         """Compare with the head."""
-        self._part, self._line, report = name, 0, self.report
-        if self._allowed_start is not None and not report.purged_through:
-            self._problem(
-                f"records 1 to {self._allowed_start[0]} are missing, and no purge says so"
-            )
-        if not self._met:
-            self._problem("the link that was noted elsewhere is not in this chain")
+        report, through = self.begun(), self._start.sequence
+        self._part, self._line = name, 0
+        if self._expect in self._due:
+            gone = self._expect is not None and self._expect.sequence <= through
+            what = "was purged since: note a newer one" if gone else "is not in this chain"
+            self._problem(f"the link that was noted elsewhere {what}")
         if head is None:
             missing = (
                 "records may be missing at the end" if report.records else "all may be missing"
@@ -274,6 +375,10 @@ class _Walk:
             self._problem("the head's signature is not by a trusted key")
         else:
             self._compare(head)
+        if self._start in self._purges:
+            report.purged_through = through
+        elif through:
+            self._problem(f"records up to {through} are missing, and no record of a purge says so")
         return report
 
     def _compare(self, head: Head) -> None:
@@ -292,12 +397,14 @@ class _Walk:
             self._problem("the last record is not the one that was sealed")
 
     def _problem(self, message: str) -> None:
-        if len(self.report.problems) < _MOST_PROBLEMS:
-            self.report.problems.append(Place(self._part, self._line or None, message))
+        self._add(self.report.problems, Place(self._part, self._line or None, message))
 
     def _note(self, message: str) -> None:
-        if len(self.report.notes) < _MOST_PROBLEMS:
-            self.report.notes.append(Place(self._part, self._line or None, message))
+        self._add(self.report.notes, Place(self._part, self._line or None, message))
+
+    def _add(self, places: list[Place], place: Place) -> None:
+        if len(places) < _MOST_PROBLEMS:
+            places.append(place)
 
 
 def _previous_of(line: bytes) -> bytes:

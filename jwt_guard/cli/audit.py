@@ -2,42 +2,39 @@
 
 import csv
 import re
+import signal
 import sys
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from functools import cache, update_wrapper
+from functools import update_wrapper
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import click
 
-from jwt_guard.audit.building import Builder
 from jwt_guard.audit.chain import Link
 from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.detect.suite import RULES
 from jwt_guard.audit.file import FileSink
-from jwt_guard.audit.folder import LogFolder
-from jwt_guard.audit.privacy import SubjectKeys, SubjectKeysUnavailable
-from jwt_guard.audit.reading import Entry, Query, entries, newest, parsed
-from jwt_guard.audit.report import Lines, file_lines, row_lines
-from jwt_guard.audit.rows import RowSink, verify_rows
+from jwt_guard.audit.privacy import SubjectKeysUnavailable
+from jwt_guard.audit.reading import Entry, Query
+from jwt_guard.audit.rows import RowSink
 from jwt_guard.audit.seal import Seals, UnusableSealKey
-from jwt_guard.audit.settings import scheme_of, split_format
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.text import printable
-from jwt_guard.audit.verifying import Place, Report, verify_file_log
-from jwt_guard.cli.options import BAD, WRONG_USE, as_json, config_option, json_option, say
+from jwt_guard.audit.verifying import Place, Purge, Report
+from jwt_guard.cli.audit_log import Log, bad_end, wrong_use
+from jwt_guard.cli.options import BAD, as_json, config_option, json_option, say
 from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError
+from jwt_guard.guard import Guard
 
 __all__ = ["audit"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
-_FOLLOWING = 0.5
 
 
 @click.group()
@@ -45,133 +42,16 @@ def audit() -> None:
     """Read, verify, judge and tidy the audit log."""
 
 
-class _Log:
-    """The log that a command is about, and what belongs to it: in files, or in a database."""
-
-    def __init__(self, config: Config, log: str | None) -> None:
-        self.config = config
-        self.builder = Builder(config.audit, base=config.base, service=config.realm)
-        self._file: Path | None = None
-        self._database: RowSink | None = None
-        found = self._named(log) if log is not None else self._first()
-        if isinstance(found, Path):
-            self._file = found
-        else:
-            self._database = found
-            click.get_current_context().call_on_close(found.close)
-        self.keys = cache(self._opened_keys)
-
-    def _named(self, log: str) -> Path | RowSink:
-        """What `--log` names: a file, or a database as the configuration writes it."""
-        if scheme_of(split_format(log)[1]) == "file":
-            return Path(log)
-        found = self.builder.sink(log) if log in (self.config.audit.sink or ()) else None
-        if isinstance(found, RowSink):
-            return found
-        raise _wrong(f"{log.partition(':')[0]}: is no database of `[audit]` in the configuration")
-
-    def _first(self) -> Path | RowSink:
-        files = self.builder.logs()
-        if files:
-            return files[0]
-        databases = self.builder.databases()
-        if databases:
-            return databases[0]
-        raise _wrong("the configuration names no file or database in `[audit]`")
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-        if self._file is None:
-            raise _wrong("this is for logs in files")
-        return self._file
-
-    @property
-    def lines(self) -> Lines:
-        """What reads its newest part."""
-        if self._database is not None:
-            return row_lines(self._database.tables)
-        return file_lines(self.path)
-
-    @property
-    def public_keys(self) -> Path:
-        """The public keys beside the log."""
-        return LogFolder(self._file).public_keys if self._file else self.builder.public_keys()
-
-    def sink(self) -> FileSink | RowSink:
-        """The log as a sink, to write what befalls it into it."""
-        if self._database is not None:
-            return self._database
-        return self.file_sink()
-
-    def file_sink(self) -> FileSink:
-        """The file as a sink."""
-        for sink in self.builder.sinks():
-            if isinstance(sink, FileSink) and sink.folder.log == self.path:
-                return sink
-        raise _wrong(f"{self.path} is not a sink of the configuration")
-
-    def entries(self, bad: list[Place]) -> Iterator[Entry]:
-        """All records, the oldest first."""
-        if self._database is not None:
-            return parsed(record.encode() for record in self._database.tables.records())
-        return entries(self.path, bad)
-
-    def newest(self, query: Query, most: int, bad: list[Place]) -> list[Entry]:
-        """The newest records that are wanted, the oldest of them first."""
-        if self._database is not None:
-            wanted = (entry for entry in self.entries(bad) if query.wants(entry.fact))
-            return list(deque(wanted, maxlen=most))
-        return newest(self.path, query, most, bad)
-
-    def verified(self, seals: Seals, expect: Link | None) -> Report:
-        """What verification finds."""
-        if self._database is not None:
-            return verify_rows(self._database.name, self._database.tables, seals, expect=expect)
-        return verify_file_log(self.path, seals, expect=expect)
-
-    def _opened_keys(self) -> SubjectKeys:
-        """The keys of the pseudonyms, until the command ends."""
-        keys = self.builder.subject_keys()
-        click.get_current_context().call_on_close(keys.close)
-        return keys
-
-    def user(self, subject: str, issuer: str | None) -> str:
-        """How a subject stands in the log."""
-        if self.config.audit.privacy.subjects == "plain":
-            return printable(subject)
-        for name in [issuer] if issuer else self.issuers():
-            found = self.keys().lookup(name, subject)
-            if found is not None:
-                return found
-        raise _bad(f"the log knows no subject {printable(subject)}, or it was forgotten")
-
-    def issuers(self) -> list[str]:
-        """The issuers that a subject may belong to, ours first."""
-        own = [self.config.tokens.issuer] if self.config.tokens else []
-        return [*own, *(each.issuer for each in self.config.issuers)]
-
-
-def _wrong(message: str) -> click.exceptions.Exit:
-    click.echo(message, err=True)
-    return click.exceptions.Exit(WRONG_USE)
-
-
-def _bad(message: str) -> click.exceptions.Exit:
-    click.echo(message, err=True)
-    return click.exceptions.Exit(BAD)
-
-
 def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command the log that the configuration, or `--log`, names."""
 
     def command(config: Path, log: str | None, **rest: Any) -> Any:
         try:
-            return function(_log(config, log), **rest)
+            return function(Log(_config(config), log), **rest)
         except ConfigurationError as error:
-            raise _wrong(str(error)) from None
+            raise wrong_use(str(error)) from None
         except (OSError, SinkFailed, SubjectKeysUnavailable, UnusableSealKey) as error:
-            raise _bad(str(error)) from None
+            raise bad_end(str(error)) from None
 
     which = click.option(
         "--log",
@@ -181,8 +61,10 @@ def _with_log(function: Callable[..., Any]) -> Callable[..., Any]:
     return config_option(which(update_wrapper(command, function)))
 
 
-def _log(config: Path, log: str | None) -> _Log:
-    return _Log(Config.load(config), log)
+def _config(file: Path) -> Config:
+    """The configuration of the guard that was handed to the command, or else that of a file."""
+    given: Guard | None = click.get_current_context().obj
+    return Config.load(file) if given is None else given.config
 
 
 def _moment(ctx: click.Context, option: click.Parameter, value: str | None) -> float | None:
@@ -217,7 +99,7 @@ _FILTERS = (
 def _filtered(function: Callable[..., Any]) -> Callable[..., Any]:
     """Gives a command the `Query` that its options make."""
 
-    def command(log: _Log, **rest: Any) -> Any:
+    def command(log: Log, **rest: Any) -> Any:
         return function(log, query=_query(log, rest), **rest)
 
     wrapped = update_wrapper(command, function)
@@ -226,7 +108,7 @@ def _filtered(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapped
 
 
-def _query(log: _Log, options: dict[str, Any]) -> Query:
+def _query(log: Log, options: dict[str, Any]) -> Query:
     taken = {name: options.pop(name) for name in ("since", "until", "reason", "address", "path")}
     subject, issuer, user = (options.pop(name) for name in ("subject", "issuer", "user"))
     session = options.pop("session")
@@ -237,7 +119,7 @@ def _query(log: _Log, options: dict[str, Any]) -> Query:
     return Query(**taken, user=user, session=session, events=events)
 
 
-def _digested(log: _Log, subject: str, issuer: str | None, value: str) -> str:
+def _digested(log: Log, subject: str, issuer: str | None, value: str) -> str:
     if log.config.audit.privacy.subjects == "plain":
         return value
     names = [issuer] if issuer else log.issuers()
@@ -251,37 +133,30 @@ def _digested(log: _Log, subject: str, issuer: str | None, value: str) -> str:
 @json_option
 @click.option("-n", "--lines", default=20, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("-f", "--follow", is_flag=True, help="Go on as records come; Ctrl-C ends it.")
-def tail(log: _Log, query: Query, as_json_: bool, lines: int, follow: bool) -> None:
+def tail(log: Log, query: Query, as_json_: bool, lines: int, follow: bool) -> None:
     """Show the newest records."""
     bad: list[Place] = []
-    for entry in log.newest(query, lines, bad):
+    interrupted = _interrupted() if follow else None
+    for entry in log.kept.newest(query, lines, bad):
         _show(entry, as_json_)
     _complain(bad)
-    if follow:
-        with suppress(KeyboardInterrupt):
-            _follow(log.path, query, as_json_)
-
-
-def _follow(path: Path, query: Query, as_json_: bool) -> None:
-    """Read on where the log ends; a file that was rotated away is left for the new one."""
-    inode, place = path.stat().st_ino, path.stat().st_size
-    rest = b""
-    while True:
-        try:
-            now = path.stat()
-        except FileNotFoundError:
-            time.sleep(_FOLLOWING)
-            continue
-        if now.st_ino != inode or now.st_size < place:
-            inode, place, rest = now.st_ino, 0, b""
-        with path.open("rb") as file:
-            file.seek(place)
-            *lines, rest = (rest + file.read(now.st_size - place)).split(b"\n")
-        place = now.st_size
-        for entry in parsed(lines):
+    if interrupted is not None:
+        for entry in log.kept.follow(interrupted):
             if query.wants(entry.fact):
                 _show(entry, as_json_)
-        time.sleep(_FOLLOWING)
+
+
+def _interrupted() -> Event:
+    """Set by the first Ctrl-C, so that it breaks off no query; the second one does as usual."""
+    event = Event()
+    usual = signal.getsignal(signal.SIGINT)
+
+    def interrupt(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, usual)
+
+    signal.signal(signal.SIGINT, interrupt)
+    return event
 
 
 @audit.command()
@@ -290,12 +165,12 @@ def _follow(path: Path, query: Query, as_json_: bool) -> None:
 @json_option
 @click.option("--limit", type=click.IntRange(1), help="How many at most.")
 @click.option("--reveal", is_flag=True, help="Name the people behind the pseudonyms.")
-def search(log: _Log, query: Query, as_json_: bool, limit: int | None, reveal: bool) -> None:
+def search(log: Log, query: Query, as_json_: bool, limit: int | None, reveal: bool) -> None:
     """Show all records that match. Exit status 1 when there is none."""
     bad: list[Place] = []
     found = 0
     name = _revealer(log) if reveal else None
-    for entry in _wanted(log, query, bad):
+    for entry in log.wanted(query, bad):
         _show(entry, as_json_, name)
         found += 1
         if limit is not None and found >= limit:
@@ -304,11 +179,7 @@ def search(log: _Log, query: Query, as_json_: bool, limit: int | None, reveal: b
     raise click.exceptions.Exit(0 if found else BAD)
 
 
-def _wanted(log: _Log, query: Query, bad: list[Place]) -> Iterator[Entry]:
-    return (entry for entry in log.entries(bad) if query.wants(entry.fact))
-
-
-def _revealer(log: _Log) -> Callable[[str], str]:
+def _revealer(log: Log) -> Callable[[str], str]:
     keys = log.keys()
 
     def name(user: str) -> str:
@@ -327,14 +198,14 @@ def _revealer(log: _Log) -> Callable[[str], str]:
     help="The keys that you trust, a JWK or a JWK set; those beside the log, when not given.",
 )
 @click.option("--expect", metavar="NUMBER:FINGERPRINT", help="A record that you noted elsewhere.")
-def verify(log: _Log, as_json_: bool, public_key: Path | None, expect: str | None) -> None:
+def verify(log: Log, as_json_: bool, public_key: Path | None, expect: str | None) -> None:
     """Verify that no record was changed, removed, inserted, reordered or cut off.
 
     Exit status: 0 when all is as it was written, 1 when not.
     """
-    seals = _seals(public_key or log.public_keys)
+    seals = _seals(public_key or log.kept.public_keys)
     began = time.perf_counter()
-    report = log.verified(seals, _expected(expect))
+    report = log.kept.verified(seals, _expected(expect))
     took = time.perf_counter() - began
     say(as_json(_report(report)) if as_json_ else _readable(report, took))
     raise click.exceptions.Exit(0 if report.good else BAD)
@@ -373,7 +244,9 @@ def _seals(file: Path) -> Seals:
     try:
         return Seals.read(file)
     except UnusableSealKey as error:
-        raise _bad(f"cannot verify without the log's public keys (--public-key): {error}") from None
+        raise bad_end(
+            f"cannot verify without the log's public keys (--public-key): {error}"
+        ) from None
 
 
 def _readable(report: Report, took: float) -> str:
@@ -394,7 +267,7 @@ def _readable(report: Report, took: float) -> str:
 @_filtered
 @json_option
 @click.option("--disable", multiple=True, type=click.Choice(RULES), help="A rule to leave out.")
-def scan(log: _Log, query: Query, as_json_: bool, disable: tuple[str, ...]) -> None:
+def scan(log: Log, query: Query, as_json_: bool, disable: tuple[str, ...]) -> None:
     """Judge the log afterwards, by the rules that also run in the application.
 
     Exit status: 0 when nothing looks wrong, 1 when something does.
@@ -402,7 +275,7 @@ def scan(log: _Log, query: Query, as_json_: bool, disable: tuple[str, ...]) -> N
     suite = log.builder.suite(disable)
     bad: list[Place] = []
     found = 0
-    for entry in _wanted(log, query, bad):
+    for entry in log.wanted(query, bad):
         for alert in suite.judge(entry.fact):
             found += 1
             say(as_json(_alert(alert)) if as_json_ else _alert_line(alert))
@@ -437,12 +310,12 @@ def _alert_line(alert: Alert) -> str:
 @json_option
 @click.option("--issuer", help="The person's issuer; all that are known, when not given.")
 @click.argument("subject")
-def forget(log: _Log, as_json_: bool, issuer: str | None, subject: str) -> None:
+def forget(log: Log, as_json_: bool, issuer: str | None, subject: str) -> None:
     """Destroy the key of SUBJECT: no record can be traced to them any more.
 
     Exit status: 1 when the subject is not known.
     """
-    keys, sink = log.keys(), log.sink()
+    keys, sink = log.keys(), log.kept.sink
     forgotten = []
     for name in [issuer] if issuer else log.issuers():
         user = keys.forget(name, subject)
@@ -461,19 +334,43 @@ def forget(log: _Log, as_json_: bool, issuer: str | None, subject: str) -> None:
 @_with_log
 @json_option
 @click.option("--before", callback=_moment, help="ISO 8601 (UTC) or an age; else as configured.")
-@click.option("--rotate", is_flag=True, help="Begin a new part first, so that all may go.")
-def purge(log: _Log, as_json_: bool, before: float | None, rotate: bool) -> None:
-    """Delete the parts whose records are all too old; the rest stays verifiable."""
+@click.option("--rotate", is_flag=True, help="Begin a new file first, so that all may go.")
+def purge(log: Log, as_json_: bool, before: float | None, rotate: bool) -> None:
+    """Delete what is too old, in files whole parts of it; the rest stays verifiable.
+
+    Exit status: 0 when all was as it was written, 1 when something was wrong with what is deleted.
+    """
     days = log.config.audit.file.retention_days
     if before is None and days is None:
-        raise _wrong("say --before, or set `retention_days` in `[audit.file]`")
-    sink = log.file_sink()
+        raise wrong_use("say --before, or set `retention_days` in `[audit.file]`")
+    sink = log.kept.sink
     if rotate:
-        sink.rotate()
-    parts = sink.purge(time.time() - (days or 0) * 86_400 if before is None else before)
+        _rotate(sink)
+    gone = sink.purge(time.time() - (days or 0) * 86_400 if before is None else before)
     sink.close()
-    names = [part.name for part in parts]
-    say(as_json({"purged": names}) if as_json_ else "\n".join(names) or "nothing is that old")
+    say(as_json(_purged(gone)) if as_json_ else _purged_line(gone))
+    raise click.exceptions.Exit(BAD if gone and gone.problems else 0)
+
+
+def _rotate(sink: FileSink | RowSink) -> None:
+    if not isinstance(sink, FileSink):
+        raise wrong_use("--rotate is for logs in files")
+    sink.rotate()
+
+
+def _purged(gone: Purge | None) -> dict[str, Any]:
+    if gone is None:
+        return {"records": 0, "through": None, "problems": []}
+    problems = [_place(each) for each in gone.problems]
+    return {"records": gone.records, "through": gone.through, "problems": problems}
+
+
+def _purged_line(gone: Purge | None) -> str:
+    if gone is None:
+        return "nothing more is that old"
+    lines = [f"problem  {printable(str(place))}" for place in gone.problems]
+    lines.append(f"purged   {gone.records} records, up to {gone.through}")
+    return "\n".join(lines)
 
 
 @audit.command()
@@ -487,13 +384,13 @@ def purge(log: _Log, as_json_: bool, before: float | None, rotate: bool) -> None
     show_default=True,
     help="The records as they stand, or a table.",
 )
-def export(log: _Log, query: Query, form: str) -> None:
+def export(log: Log, query: Query, form: str) -> None:
     """Write all records that match to standard output, and the fact of it into the log."""
     bad: list[Place] = []
-    found = _wanted(log, query, bad)
+    found = log.wanted(query, bad)
     count = _csv(found) if form == "csv" else _lines(found)
     _complain(bad)
-    sink = log.sink()
+    sink = log.kept.sink
     sink.note("exported", {"records": count, "format": form})
     sink.close()
 
@@ -503,17 +400,17 @@ def export(log: _Log, query: Query, form: str) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where to listen.")
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65_535))
 @click.option("--role", "role_", default="auditor", show_default=True, help="Who may look.")
-def serve(log: _Log, host: str, port: int, role_: str) -> None:
+def serve(log: Log, host: str, port: int, role_: str) -> None:
     """Show the log in a browser: read-only, to holders of a token with the role.
 
     The guard of the configuration decides, and whoever looks is on record like everybody else.
     """
     from jwt_guard.cli.audit_dashboard import Dashboard, Server
-    from jwt_guard.guard import Guard
     from jwt_guard.requirements import role
 
-    with Guard(log.config) as guard:
-        app = Dashboard(guard, log.lines, role(role_), {host, "localhost", "127.0.0.1"})
+    given: Guard | None = click.get_current_context().obj
+    with given or Guard(log.config) as guard:
+        app = Dashboard(guard, log.kept.lines, role(role_), {host, "localhost", "127.0.0.1"})
         with Server.at(host, port, app) as server:
             say(f"http://{host}:{server.server_port}/ until Ctrl-C")
             try:

@@ -3,13 +3,19 @@
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, connections, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from jwt_guard.audit.rows import Row
 
+if TYPE_CHECKING:
+    from jwt_guard_django.audit.models import Record
+
 __all__ = ["DjangoTables"]
+
+_AT_ONCE = 5000
 
 
 class DjangoTables:
@@ -37,14 +43,24 @@ class DjangoTables:
                 heads.filter(id=1).update(head=F("head"))
             yield _Writer(self._using)
 
-    def records(self, since: float | None = None) -> Generator[str]:
+    def page(self, after: int | None, since: float | None) -> Sequence[tuple[int, str]]:
         """See `RowTables`."""
-        from jwt_guard_django.audit.models import Record
-
-        records = Record.objects.using(self._using).order_by("sequence")
+        records = self._records().order_by("sequence")
+        if after is not None:
+            records = records.filter(sequence__gt=after)
         if since is not None:
             records = records.filter(time__gte=since)
-        yield from records.values_list("record", flat=True).iterator(chunk_size=5000)
+        return list(records.values_list("sequence", "record")[:_AT_ONCE])
+
+    def bounds(self) -> tuple[int, int] | None:
+        """See `RowTables`."""
+        numbers = self._records().values_list("sequence", flat=True)
+        oldest, newest = numbers.order_by("sequence").first(), numbers.order_by("-sequence").first()
+        return None if oldest is None or newest is None else (oldest, newest)
+
+    def delete(self, through: int) -> None:
+        """See `RowTables`."""
+        self._records().filter(sequence__lte=through).delete()
 
     def head(self) -> str | None:
         """See `RowTables`."""
@@ -53,6 +69,12 @@ class DjangoTables:
     def close(self) -> None:
         """See `RowTables`: this thread's connection."""
         connections[self._using].close()
+
+    def _records(self) -> "QuerySet[Record]":
+        """Models are there once the apps are ready, which is after this module was imported."""
+        from jwt_guard_django.audit.models import Record
+
+        return Record.objects.using(self._using)
 
     def _begin(self) -> None:
         from jwt_guard_django.audit.models import Head

@@ -1,6 +1,10 @@
 """Material for the tests of the audit trail."""
 
-from collections.abc import Callable, Iterator
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +75,29 @@ def some(number: int, *, start: float = NOW) -> list[Encoded]:
 def file_sink(log: Path, **settings: Any) -> FileSink:
     """A file sink for OCSF."""
     return FileSink(log, encoder=OcsfEncoder(service="api", version="1"), **settings)
+
+
+_INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job in the background
+from jwt_guard.cli import main
+main()
+"""
+
+
+@contextmanager
+def following(config: Path, *options: str) -> Generator[Callable[[], str]]:
+    """`audit tail --follow --json`, which tells the next line, until it is interrupted."""
+    command = [sys.executable, "-c", _INTERRUPTIBLE, "audit", "tail", "-f", "--json"]
+    command += ["--config", str(config), *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.readline
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=20) == 0
+        finally:
+            process.kill()
 
 
 @pytest.fixture

@@ -3,12 +3,7 @@
 import csv
 import io
 import json
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,7 +16,7 @@ from jwt_guard.flow import run
 from jwt_guard.guard import Guard, Outcome
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.requirements import role
-from tests.core.audit.conftest import view
+from tests.core.audit.conftest import following, view
 
 ISSUER = "https://app.example.test"
 
@@ -71,46 +66,21 @@ def test_tail_shows_the_newest(config: Path) -> None:
     assert "checkpoint" in shown[2]
 
 
-_INTERRUPTIBLE = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored below a job in the background
-from jwt_guard.cli import main
-main()
-"""
-
-
-@contextmanager
-def ended(process: subprocess.Popen[str]) -> Generator[None]:
-    """Leave no process behind, whatever fails."""
-    try:
-        yield
-    finally:
-        process.kill()
-
-
 def test_tail_follows(config: Path) -> None:
     """New records come as they are written, also behind a rotation."""
-    command = [sys.executable, "-c", _INTERRUPTIBLE, "audit", "tail", "-f", "-n", "1"]
-    command += ["--config", str(config), "--event", "refused", "--json"]
-    with (
-        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as following,
-        ended(following),
-    ):
-        assert following.stdout is not None
-        first = json.loads(following.stdout.readline())
+    with following(config, "-n", "1", "--event", "refused") as told:
+        first = json.loads(told())
         with Guard.from_config(config) as guard:
             run(guard.identify(view("a.b.c", path="/second")))
             assert guard.trail is not None
             guard.trail.flush()
-            second = json.loads(following.stdout.readline())
+            second = json.loads(told())
             sink = guard.trail.sinks[0]
             sink.rotate()  # type: ignore[attr-defined]
             time.sleep(0.7)
             run(guard.identify(view("a.b.c", path="/third")))
             guard.trail.flush()
-            third = json.loads(following.stdout.readline())
-        following.send_signal(signal.SIGINT)
-        assert following.wait(timeout=20) == 0
+            third = json.loads(told())
     paths = [record["http_request"]["url"]["path"] for record in (first, second, third)]
     assert paths == ["=1+1", "/second", "/third"]
 
@@ -195,8 +165,22 @@ def test_purge_deletes_what_is_old(config: Path) -> None:
     assert audit(config, "purge").exit_code == 2
     assert "nothing" in audit(config, "purge", "--before", "1d").output
     purged = json.loads(audit(config, "purge", "--before", "0s", "--rotate", "--json").output)
-    assert len(purged["purged"]) == 1
+    assert purged == {"records": 7, "through": 7, "problems": []}
     assert audit(config, "verify").exit_code == 0
+    again = audit(config, "purge", "--before", "0s", "--rotate")
+    assert again.output == "purged   4 records, up to 11\n"
+
+
+def test_purge_tells_what_was_wrong_with_what_it_deletes(config: Path) -> None:
+    """Exit status 1, and it stays on record."""
+    log = config.parent / "audit.jsonl"
+    log.write_bytes(log.read_bytes().replace(b"role_missing", b"role_granted"))
+    result = audit(config, "purge", "--before", "0s", "--rotate")
+    assert result.exit_code == 1
+    assert "the record was changed" in result.output
+    again = audit(config, "verify")
+    assert again.exit_code == 1
+    assert "the record was changed" in again.output
 
 
 def test_export_writes_records_or_a_table_and_says_so_in_the_log(config: Path) -> None:

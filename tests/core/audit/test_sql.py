@@ -9,9 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine
 
 from jwt_guard import Guard
+from jwt_guard.audit.building import Builder
 from jwt_guard.audit.ocsf import OcsfEncoder
 from jwt_guard.audit.report import report_of, row_lines
 from jwt_guard.audit.rows import RowSink, verify_rows
@@ -19,9 +20,10 @@ from jwt_guard.audit.seal import SealKey, new_jwk
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.sql import SqlTables
 from jwt_guard.cli import main
+from jwt_guard.config import Config
 from jwt_guard.flow import run
 from jwt_guard.keys.signing import generate_key
-from tests.core.audit.conftest import some, view
+from tests.core.audit.conftest import following, some, view
 from tests.support.servers import postgresql_server, postgresql_url
 
 __all__ = ["postgresql_server", "postgresql_url"]
@@ -48,7 +50,7 @@ def change(url: str, *statements: str) -> None:
     engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:", 1))
     with engine.begin() as connection:
         for statement in statements:
-            connection.execute(text(statement))
+            connection.exec_driver_sql(statement)
     engine.dispose()
 
 
@@ -179,7 +181,67 @@ def test_guard_and_command_work_with_a_database(tmp_path: Path) -> None:
     assert audit("scan").exit_code == 0
     assert audit("forget", "ada").exit_code == 0
     assert audit("verify").exit_code == 0
-    assert audit("purge", "--before", "1d").exit_code == 2
+    assert audit("purge", "--before", "1d").output == "nothing more is that old\n"
+    assert audit("purge", "--before", "0s", "--rotate").exit_code == 2
+
+
+def test_tail_follows_a_database(url: str, tmp_path: Path) -> None:
+    """New records come as they are written, also while the old ones are purged."""
+    config = configured(tmp_path, f'sink = "{url}"')
+    for _ in range(3):
+        refuse(config, "/first")
+    with following(config, "-n", "2", "--event", "refused") as told:
+        assert [path_of(told()) for _ in range(2)] == ["/first", "/first"]
+        refuse(config, "/second")
+        assert path_of(told()) == "/second"
+        purged = CliRunner().invoke(main, ["audit", "purge", "--before", "0s", *at(config)])
+        assert purged.output == "purged   4 records, up to 4\n"
+        refuse(config, "/third")
+        assert path_of(told()) == "/third"
+    assert CliRunner().invoke(main, ["audit", "verify", *at(config)]).exit_code == 0
+
+
+def test_tail_looks_as_far_back_as_it_must(tmp_path: Path) -> None:
+    """Also behind thousands of records that are not wanted, and names rows that are none."""
+    config = configured(tmp_path, 'sink = "sqlite:///audit.db"')
+    refuse(config, "/first")
+    sink = Builder(Config.load(config).audit, base=tmp_path, service="api").databases()[0]
+    sink.write(some(5_000))
+    sink.close()
+    change(
+        f"sqlite:///{tmp_path}/audit.db",
+        "UPDATE jwt_guard_audit SET record = '{}' WHERE sequence = 9",
+    )
+    tail = ["audit", "tail", "--json", "--event", "refused", *at(config)]
+    result = CliRunner().invoke(main, tail)
+    assert path_of(result.stdout) == "/first"
+    assert result.stderr == "sqlite:///audit.db:9: not a record: skipped\n"
+
+
+@pytest.mark.parametrize("command", ["tail", "search", "verify", "purge"])
+def test_commands_say_that_a_database_is_dead(tmp_path: Path, command: str) -> None:
+    """Exit status 1, in one line without its password."""
+    sink = "postgresql://user:the-password@127.0.0.1:9/none"
+    config = configured(tmp_path, f'sink = "{sink}"\nfile.retention_days = 1')
+    result = CliRunner().invoke(main, ["audit", command, *at(config)])
+    assert result.exit_code == 1
+    assert result.output == "postgresql://127.0.0.1:9/none: OperationalError\n"
+
+
+def at(config: Path) -> list[str]:
+    """The option that names it."""
+    return ["--config", str(config)]
+
+
+def refuse(config: Path, path: str) -> None:
+    """A request that is refused there."""
+    with Guard.from_config(config) as guard:
+        run(guard.identify(view("a.b.c", path=path)))
+
+
+def path_of(record: str) -> Any:
+    """The path that a record in JSON tells of."""
+    return msgspec.json.decode(record)["http_request"]["url"]["path"]
 
 
 def test_commands_and_reports_read_a_database_beside_a_file(tmp_path: Path) -> None:
