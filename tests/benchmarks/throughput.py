@@ -43,7 +43,7 @@ _GUNICORN = (
 )  # fmt: skip
 
 
-def measured(*, rounds: int = 6, seconds: float = 1.0) -> dict[str, dict[str, float]]:
+def measured(*, rounds: int = 12, seconds: float = 1.0) -> dict[str, dict[str, float]]:
     """Requests a second of processor time, by server and by who guards the application."""
     peer = ["flask-jwt-extended"] if find_spec("flask_jwt_extended") else []
     return {
