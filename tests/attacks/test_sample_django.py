@@ -6,6 +6,7 @@ from tests.attacks.samples import SampleAttacks
 
 
 class TestDjango(SampleAttacks):
-    """The cache on and off, over every store."""
+    """Over every store."""
 
     name = "django"
+    cached = frozenset({"sqlite", "postgresql"})

@@ -6,6 +6,7 @@ from tests.attacks.samples import SampleAttacks
 
 
 class TestFastAPI(SampleAttacks):
-    """The cache on and off, over every store."""
+    """Over every store."""
 
     name = "fastapi"
+    cached = frozenset({"sqlite", "valkey"})

@@ -6,6 +6,7 @@ from tests.attacks.samples import SampleAttacks
 
 
 class TestFlask(SampleAttacks):
-    """The cache on and off, over every store."""
+    """Over every store."""
 
     name = "flask"
+    cached = frozenset({"memory", "valkey"})

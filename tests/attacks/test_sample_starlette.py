@@ -11,9 +11,10 @@ from tests.attacks.samples import SampleAttacks, plan_of, setting
 
 
 class TestStarlette(SampleAttacks):
-    """The cache on and off, over every store."""
+    """Over every store."""
 
     name = "starlette"
+    cached = frozenset({"memory", "postgresql"})
 
 
 def test_a_second_user_reaches_nothing_more(tmp_path: Path) -> None:
