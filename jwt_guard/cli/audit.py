@@ -25,8 +25,16 @@ from jwt_guard.audit.seal import Seals, UnusableSealKey
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.text import printable
 from jwt_guard.audit.verifying import Place, Purge, Report
-from jwt_guard.cli.audit_log import Log, bad_end, wrong_use
-from jwt_guard.cli.options import BAD, as_json, config_option, json_option, say
+from jwt_guard.cli.audit_log import Log
+from jwt_guard.cli.options import (
+    BAD,
+    as_json,
+    bad_end,
+    config_option,
+    json_option,
+    say,
+    wrong_use,
+)
 from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError
 from jwt_guard.guard import Guard

@@ -21,10 +21,10 @@ from jwt_guard.audit.seal import Seals
 from jwt_guard.audit.settings import scheme_of, split_format
 from jwt_guard.audit.text import printable
 from jwt_guard.audit.verifying import Place, Report, verify_file_log
-from jwt_guard.cli.options import BAD, WRONG_USE
+from jwt_guard.cli.options import bad_end, wrong_use
 from jwt_guard.config import Config
 
-__all__ = ["Log", "bad_end", "wrong_use"]
+__all__ = ["Log"]
 
 _FOLLOWING = 0.5
 """How many seconds `tail --follow` waits before it looks again."""
@@ -249,15 +249,3 @@ class Log:
         """The issuers that a subject may belong to, ours first."""
         own = [self.config.tokens.issuer] if self.config.tokens else []
         return [*own, *(each.issuer for each in self.config.issuers)]
-
-
-def wrong_use(message: str) -> click.exceptions.Exit:
-    """Ends a command that was used wrongly; raise it."""
-    click.echo(message, err=True)
-    return click.exceptions.Exit(WRONG_USE)
-
-
-def bad_end(message: str) -> click.exceptions.Exit:
-    """Ends a command that could not do what it was asked; raise it."""
-    click.echo(message, err=True)
-    return click.exceptions.Exit(BAD)

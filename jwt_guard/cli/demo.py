@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from jwt_guard.cli.options import BAD, WRONG_USE, as_json, guard_from, json_option, say
+from jwt_guard.cli.options import BAD, as_json, guard_from, json_option, say, wrong_use
 from jwt_guard.config import ENVIRONMENT_PREFIX
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.tokens.issuer import TokenIssuer
@@ -72,8 +72,7 @@ def demo(config: Path | None, serve: bool, as_json_: bool) -> None:
             with Console(stderr=True).status("starting the applications"):
                 apps = stack.enter_context(running_apps(file))
         except RuntimeError as error:
-            click.echo(str(error), err=True)
-            raise click.exceptions.Exit(WRONG_USE) from None
+            raise wrong_use(str(error)) from None
         steps = _json_tour(stops, apps) if as_json_ else _table_tour(stops, apps)
         if serve:
             _serve(apps, issuer.issue("ada", client_id="demo", lifetime=_AN_HOUR), err=as_json_)
@@ -84,12 +83,10 @@ def _need_sample_apps() -> None:
     try:
         import_module("sample_apps.servers")
     except ImportError as error:
-        click.echo(
+        raise wrong_use(
             "the demo runs from a checkout with its development extra: "
-            f"`make demo` there sets it up ({error})",
-            err=True,
-        )
-        raise click.exceptions.Exit(WRONG_USE) from None
+            f"`make demo` there sets it up ({error})"
+        ) from None
 
 
 @contextmanager

@@ -6,14 +6,7 @@ from typing import Any
 import click
 import msgspec
 
-from jwt_guard.cli.options import (
-    WRONG_USE,
-    as_json,
-    config_option,
-    guard_from,
-    json_option,
-    say,
-)
+from jwt_guard.cli.options import as_json, config_option, guard_from, json_option, say, wrong_use
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import run
 from jwt_guard.tokens.issuer import TokenIssuer
@@ -68,8 +61,7 @@ def issue(config: Path, as_json_: bool, subject: str, client: str, **asked: Any)
     guard = guard_from(config)
     issuer = guard.issuer
     if issuer is None:
-        click.echo("this configuration issues no tokens: add [tokens] to it", err=True)
-        raise click.exceptions.Exit(WRONG_USE)
+        raise wrong_use("this configuration issues no tokens: add [tokens] to it")
     token = _issued(issuer, subject, client, asked)
     lifetime = int(asked["lifetime"] or issuer.lifetime)
     answer = {"access_token": token, "token_type": "Bearer", "expires_in": lifetime}

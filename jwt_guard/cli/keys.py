@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from jwt_guard.cli.options import BAD, WRONG_USE, as_json, config_option, json_option, say
+from jwt_guard.cli.options import as_json, bad_end, config_option, json_option, say, wrong_use
 from jwt_guard.config import Config
 from jwt_guard.errors import ConfigurationError
 from jwt_guard.keys.algorithms import ALGORITHMS
@@ -62,14 +62,11 @@ def _reported() -> Any:
     try:
         yield
     except UnusableKeys as error:
-        click.echo(str(error), err=True)
-        raise click.exceptions.Exit(BAD) from None
+        raise bad_end(str(error)) from None
     except KeysRefused as error:
-        click.echo(str(error), err=True)
-        raise click.exceptions.Exit(WRONG_USE) from None
+        raise wrong_use(str(error)) from None
     except OSError as error:
-        click.echo(error.strerror or "the file cannot be written", err=True)
-        raise click.exceptions.Exit(WRONG_USE) from None
+        raise wrong_use(error.strerror or "the file cannot be written") from None
 
 
 @click.group()

@@ -9,7 +9,17 @@ import msgspec
 from jwt_guard.errors import ConfigurationError
 from jwt_guard.guard import Guard
 
-__all__ = ["BAD", "WRONG_USE", "as_json", "config_option", "guard_from", "json_option", "say"]
+__all__ = [
+    "BAD",
+    "WRONG_USE",
+    "as_json",
+    "bad_end",
+    "config_option",
+    "guard_from",
+    "json_option",
+    "say",
+    "wrong_use",
+]
 
 BAD = 1
 """The exit status when the thing asked about is bad."""
@@ -34,8 +44,22 @@ def guard_from(config: Path) -> Guard:
     try:
         return Guard.from_config(config)
     except ConfigurationError as error:
-        click.echo(str(error), err=True)
-        raise click.exceptions.Exit(WRONG_USE) from None
+        raise wrong_use(str(error)) from None
+
+
+def wrong_use(message: str) -> click.exceptions.Exit:
+    """Ends a command that was used wrongly; raise it."""
+    return _ended(message, WRONG_USE)
+
+
+def bad_end(message: str) -> click.exceptions.Exit:
+    """Ends a command that could not do what it was asked; raise it."""
+    return _ended(message, BAD)
+
+
+def _ended(message: str, status: int) -> click.exceptions.Exit:
+    click.echo(message, err=True)
+    return click.exceptions.Exit(status)
 
 
 def as_json(value: Any) -> str:

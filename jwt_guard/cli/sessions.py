@@ -12,12 +12,13 @@ import click
 
 from jwt_guard.cli.options import (
     BAD,
-    WRONG_USE,
     as_json,
+    bad_end,
     config_option,
     guard_from,
     json_option,
     say,
+    wrong_use,
 )
 from jwt_guard.errors import Refusal
 from jwt_guard.flow import Flow, run
@@ -44,7 +45,7 @@ def list_(config: Path, as_json_: bool, subject: str) -> None:
     """The living sessions of SUBJECT, the youngest first."""
     with _opened(config) as guard:
         if guard.sessions is None:
-            raise _wrong_use("this configuration has no sessions: add [tokens] to it")
+            raise wrong_use("this configuration has no sessions: add [tokens] to it")
         listed = run(guard.sessions.list(subject))
     for info in listed:
         say(as_json(asdict(info)) if as_json_ else _line(info))
@@ -89,7 +90,7 @@ def _revocation(guard: Guard, what: str, name: str, issuer: str | None) -> Flow[
     if issuer is not None:
         return _foreign(cut_off, what, name, issuer)
     if guard.sessions is None:
-        raise _wrong_use("name the --issuer: this configuration issues no tokens of its own")
+        raise wrong_use("name the --issuer: this configuration issues no tokens of its own")
     own: dict[str, Callable[[str], Flow[Any]]] = {
         "session": guard.sessions.revoke_session,
         "subject": guard.sessions.revoke_subject,
@@ -133,17 +134,11 @@ def _opened(config: Path) -> Generator[Guard]:
     given: Guard | None = click.get_current_context().obj
     guard = guard_from(config) if given is None else given
     if guard.config.store.url.startswith("memory:"):
-        raise _wrong_use("a store in memory lives in its own process: nothing to see here")
+        raise wrong_use("a store in memory lives in its own process: nothing to see here")
     try:
         yield guard
     except Refusal as refusal:
-        click.echo(f"the store does not answer: {refusal}", err=True)
-        raise click.exceptions.Exit(BAD) from None
+        raise bad_end(f"the store does not answer: {refusal}") from None
     finally:
         if given is None:
             guard.store.close()
-
-
-def _wrong_use(message: str) -> click.exceptions.Exit:
-    click.echo(message, err=True)
-    return click.exceptions.Exit(WRONG_USE)

@@ -41,7 +41,7 @@ _ENDINGS = (
 nothing after a whole number of groups and one character.
 """
 
-_DOT = ord(".")  # found in bytes five times as fast as `b"."`
+_DOT = ord(".")  # `b"."` is looked for by way of an exception first
 
 # JSON's decoder reads base64 as strictly as `binascii`, in half the time.
 _decode_one = msgspec.json.Decoder(bytes).decode

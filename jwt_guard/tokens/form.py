@@ -96,15 +96,20 @@ class Form:
         self.marks = profile.absent.union(profile.fixed)
         self._learner = None if profile.renamed else Learner(self._claims, self.marks)
         self.audience = attrgetter(self._claims[profile.audience].attribute)
+        places = (*self._places, *([tenant] if tenant is not None else []))
+        self._attribute = {
+            path: self._claims[str(path.plain)].attribute for path in places if _is_plain(path)
+        }
+        self._names = tuple(str(path.plain) for path in self._places if path in self._attribute)
         self._tenant_at = self._attributes([tenant] if tenant is not None else [])
         self._grants_at = self._attributes(self._places) if len(self._places) > 1 else None
-        self._looks_deeper = not all(map(_is_plain, [*self._places, *([tenant] if tenant else [])]))
+        self._looks_deeper = not all(path in self._attribute for path in places)
 
     def _attributes(self, places: Sequence[ClaimPath]) -> Callable[[Known], Any] | None:
         """What reads all these places, where the type of the claims can hold what stands there."""
-        if not places or not all(map(_is_plain, places)):
+        if not places or not all(path in self._attribute for path in places):
             return None
-        return attrgetter(*(self._claims[str(path.plain)].attribute for path in places))
+        return attrgetter(*(self._attribute[path] for path in places))
 
     def read(self, payload: bytes) -> tuple[Known, Claims]:
         """The claims whose types are given, and all of them where more may be asked for.
@@ -138,8 +143,7 @@ class Form:
 
         It resembles a role and is none (F12), which says nothing against the rest of the token.
         """
-        plain = (str(path.plain) for path in self._places if _is_plain(path))
-        nested = {name: () for name in plain if _is_nested(claims.get(name))}
+        nested = {name: () for name in self._names if _is_nested(claims.get(name))}
         return {**claims, **nested} if nested else claims
 
     def grants(self, known: Known, claims: Claims) -> Grants:
@@ -181,9 +185,10 @@ class Form:
         raise Refusal(Reason.CLAIM_INVALID, claim=path.text)
 
     def _value(self, path: ClaimPath, known: Known, claims: Claims) -> Any:
-        if not _is_plain(path):
+        attribute = self._attribute.get(path)
+        if attribute is None:
             return path.find(claims)
-        value = getattr(known, self._claims[str(path.plain)].attribute)
+        value = getattr(known, attribute)
         return MISSING if value is None else value
 
 

@@ -21,19 +21,20 @@ from tests.support.differential import mutated_tokens
 __all__ = ["figures", "measured"]
 
 _ALGORITHM = "HS256"
+_TOKENS = 20_000
 _PEERS = {"oxyjwt": "oxyjwt (Rust)", "jwt": "PyJWT"}
 
 Verify = Callable[[str], object]
 
 
-def measured(count: int = 20_000) -> dict[str, dict[str, int]]:
+def measured() -> dict[str, dict[str, int]]:
     """By verifier and by our reason, how many tokens it accepts that we refuse."""
     ours = material.guard(_ALGORITHM, cache_size=0).verify
     peers = {
         name: pyjwt_like(module, _ALGORITHM) for module, name in _PEERS.items() if find_spec(module)
     }
     found = {name: Counter[str]() for name in peers}
-    for token in mutated_tokens(random.Random(7), _ALGORITHM, count):
+    for token in mutated_tokens(random.Random(7), _ALGORITHM, _TOKENS):
         refusal = _refusal(ours, token)
         if refusal is None:
             continue
@@ -60,11 +61,10 @@ def _accepts(verify: Verify, token: str) -> bool:
 
 def figures() -> Figures:
     """The table."""
-    count = 20_000
-    found = measured(count)
+    found = measured()
     return Figures(
         name="verdicts",
-        title=f"Of {count:,} tokens changed at random, those accepted that jwt_guard refuses.",
+        title=f"Of {_TOKENS:,} tokens changed at random, those accepted that jwt_guard refuses.",
         table=Table(("jwt_guard refuses for", *found), [*_rows(found)]),
         measured=found,
     )

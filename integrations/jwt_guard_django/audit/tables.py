@@ -45,7 +45,7 @@ class DjangoTables:
 
     def page(self, after: int | None, since: float | None) -> Sequence[tuple[int, str]]:
         """See `RowTables`."""
-        records = self._records().order_by("sequence")
+        records = _records(self._using).order_by("sequence")
         if after is not None:
             records = records.filter(sequence__gt=after)
         if since is not None:
@@ -54,13 +54,13 @@ class DjangoTables:
 
     def bounds(self) -> tuple[int, int] | None:
         """See `RowTables`."""
-        numbers = self._records().values_list("sequence", flat=True)
+        numbers = _records(self._using).values_list("sequence", flat=True)
         oldest, newest = numbers.order_by("sequence").first(), numbers.order_by("-sequence").first()
         return None if oldest is None or newest is None else (oldest, newest)
 
     def delete(self, through: int) -> None:
         """See `RowTables`."""
-        self._records().filter(sequence__lte=through).delete()
+        _records(self._using).filter(sequence__lte=through).delete()
 
     def head(self) -> str | None:
         """See `RowTables`."""
@@ -70,12 +70,6 @@ class DjangoTables:
         """See `RowTables`: this thread's connection."""
         connections[self._using].close()
 
-    def _records(self) -> "QuerySet[Record]":
-        """Models are there once the apps are ready, which is after this module was imported."""
-        from jwt_guard_django.audit.models import Record
-
-        return Record.objects.using(self._using)
-
     def _begin(self) -> None:
         from jwt_guard_django.audit.models import Head
 
@@ -84,6 +78,13 @@ class DjangoTables:
                 Head.objects.using(self._using).create(id=1, head="")
         except IntegrityError:
             return  # another process was quicker
+
+
+def _records(using: str) -> "QuerySet[Record]":
+    """Models are there once the apps are ready, which is after this module was imported."""
+    from jwt_guard_django.audit.models import Record
+
+    return Record.objects.using(using)
 
 
 class _Writer:
@@ -97,14 +98,12 @@ class _Writer:
         return kept or None
 
     def newest(self) -> tuple[int, str] | None:
-        from jwt_guard_django.audit.models import Record
-
-        records = Record.objects.using(self._using).order_by("-sequence")
+        records = _records(self._using).order_by("-sequence")
         return records.values_list("sequence", "record").first()
 
     def append(self, rows: Sequence[Row], head: str) -> None:
         from jwt_guard_django.audit.models import Head, Record
 
-        records = Record.objects.using(self._using)
-        records.bulk_create([Record(**asdict(row)) for row in rows], batch_size=500)
+        made = [Record(**asdict(row)) for row in rows]
+        _records(self._using).bulk_create(made, batch_size=500)
         Head.objects.using(self._using).filter(id=1).update(head=head)

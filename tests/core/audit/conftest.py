@@ -18,6 +18,7 @@ from jwt_guard.audit.file import FileSink
 from jwt_guard.audit.ocsf import OcsfEncoder
 from jwt_guard.audit.privacy import PlainNames
 from jwt_guard.audit.shown import Shower, Showing
+from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.http import AsgiView
 from jwt_guard.keys.signing import generate_key
 
@@ -48,6 +49,17 @@ def view(
             "headers": headers,
         }
     )
+
+
+def patiently(act: Callable[[], Any], *, tries: int) -> None:
+    """Again where the place was too busy, as the lane and whoever calls the commands do."""
+    for _ in range(tries):
+        try:
+            act()
+        except SinkFailed:
+            continue
+        return
+    pytest.fail("it never worked")
 
 
 def lines(log: Path) -> list[dict[str, Any]]:

@@ -24,10 +24,9 @@ from jwt_guard.audit.ocsf import OcsfEncoder
 from jwt_guard.audit.rows import RowSink, numbered_lines, verify_rows
 from jwt_guard.audit.seal import Head, SealKey, Seals, new_jwk
 from jwt_guard.audit.shown import own_record
-from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.sql import SqlTables
 from jwt_guard.audit.verifying import Purge, Report, purge_of, verify_file_log, verify_lines
-from tests.core.audit.conftest import NOW, file_sink, some
+from tests.core.audit.conftest import NOW, file_sink, patiently, some
 from tests.core.audit.test_sql import change, postgresql_server, postgresql_url, url
 
 __all__ = ["postgresql_server", "postgresql_url", "url"]
@@ -398,14 +397,14 @@ def test_writers_and_auditors_go_on_while_others_purge(url: str, few: None) -> N
 
     def add() -> None:
         for _ in range(8):
-            _patiently(lambda: write(url, 5, start=NOW + 900))
+            patiently(lambda: write(url, 5, start=NOW + 900), tries=50)
 
     def remove(before: float) -> None:
         purges.append(purge(url, before, at=NOW + 900))
 
     def remove_all() -> None:
         for seconds in (100, 200, 300):
-            _patiently(partial(remove, NOW + seconds))
+            patiently(partial(remove, NOW + seconds), tries=50)
 
     others = [threading.Thread(target=each) for each in (add, add, remove_all, remove_all)]
     for thread in others:
@@ -417,17 +416,6 @@ def test_writers_and_auditors_go_on_while_others_purge(url: str, few: None) -> N
     told = [gone for gone in purges if gone]
     assert sum(gone.records for gone in told) == reports[-1].purged_through == 300
     assert reports[-1].last.sequence == 480 + 2 * len(told)
-
-
-def _patiently(act: Callable[[], Any]) -> None:
-    """Again where the database was too busy, as the lane and whoever calls the command do."""
-    for _ in range(50):
-        try:
-            act()
-        except SinkFailed:
-            continue
-        return
-    pytest.fail("it never worked")
 
 
 _DAMAGE = (

@@ -2,7 +2,6 @@
 
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from jwt_guard.cli import main
 from jwt_guard.config import Config
 from jwt_guard.flow import run
 from jwt_guard.keys.signing import generate_key
-from tests.core.audit.conftest import following, some, view
+from tests.core.audit.conftest import following, patiently, some, view
 from tests.support.servers import postgresql_server, postgresql_url
 
 __all__ = ["postgresql_server", "postgresql_url"]
@@ -113,7 +112,7 @@ def test_several_writers_make_one_chain(url: str) -> None:
     def write() -> None:
         sink = sink_at(url)
         for _ in range(5):
-            _patiently(lambda: sink.write(some(4)))
+            patiently(lambda: sink.write(some(4)), tries=20)
         sink.close()
 
     writers = [threading.Thread(target=write) for _ in range(3)]
@@ -124,17 +123,6 @@ def test_several_writers_make_one_chain(url: str) -> None:
     report = verified(url)
     assert report.good
     assert report.records == 60
-
-
-def _patiently(act: Callable[[], None]) -> None:
-    """As the lane does: try again until it works."""
-    for _ in range(20):
-        try:
-            act()
-        except SinkFailed:
-            continue
-        return
-    pytest.fail("it never worked")
 
 
 def test_a_dead_database_is_a_failure_that_names_no_password() -> None:
