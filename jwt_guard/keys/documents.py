@@ -23,7 +23,7 @@ class Document:
     """A key set as it was loaded.
 
     Attributes:
-        digest: of what was published; what is equal is not built again, and keeps its generation.
+        digest: of what was published; what is equal is not built again, and stays the same set.
         keys: the keys that can be used.
         skipped: why each of the others cannot.
     """
