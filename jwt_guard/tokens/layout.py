@@ -87,6 +87,7 @@ class Learner:
     Args:
         known: the claims whose types are given.
         watched: see `Layout`.
+        learns: whether it does; where names are read as others, no payload is as they are spelt.
 
     Attributes:
         layout: what was learnt last; None before the first token.
@@ -94,12 +95,18 @@ class Learner:
 
     __slots__ = ("_known", "_left", "_seen", "_watched", "layout")
 
-    def __init__(self, known: Mapping[str, Claim], watched: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        known: Mapping[str, Claim],
+        watched: frozenset[str] = frozenset(),
+        *,
+        learns: bool = True,
+    ) -> None:
         self.layout: Layout | None = None
         self._known = known
         self._watched = watched
         self._seen: dict[str, Any] = {}
-        self._left = _MOST_LAYOUTS
+        self._left = _MOST_LAYOUTS if learns else 0
 
     def learn(self, claims: Mapping[str, Any], payload: bytes) -> None:
         """Take a payload that was read with care for an example.

@@ -465,6 +465,41 @@ def test_text_that_is_not_ascii_is_no_token(guard: Guard) -> None:
     assert refused(guard, b"\xff.\xff.\xff") == (Reason.TOKEN_MALFORMED, None)
 
 
+@pytest.mark.parametrize("odd", [None, 7, ["a"], [300], {}, object()], ids=repr)
+def test_what_is_no_text_is_no_token(guard: Guard, odd: Any) -> None:
+    """As a header that is missing would be, where somebody passes it on unseen."""
+    assert refused(guard, odd) == (Reason.TOKEN_MALFORMED, None)
+
+
+def test_one_header_leads_each_issuer_to_its_own_key(clock: Clock, cache_size: int) -> None:
+    """Though both name their key alike: nobody's key speaks for another."""
+    raw = configuration(cache={"size": cache_size})
+    key = tokens.jwk("ES256", "other") | {"kid": "ES256-main"}
+    raw["issuers"].append({"issuer": "b", "keys": {"keys": [key]}, "algorithms": ["ES256"]})
+    guard, header = Guard.from_config(raw, clock=clock), {"kid": "ES256-main"}
+    for number in range(3):
+        ours, theirs = {"jti": f"a{number}"}, {"jti": f"b{number}", "iss": "b"}
+        assert guard.verify(mint(ours, header=header)).issuer == tokens.ISSUER
+        assert guard.verify(mint(theirs, name="other", header=header)).issuer == "b"
+        assert refused(guard, mint(ours, name="other", header=header))[0] == "signature_invalid"
+        assert refused(guard, mint(theirs, header=header))[0] == "signature_invalid"
+
+
+def test_what_tokens_share_is_judged_by_the_rules_of_each_issuer(clock: Clock) -> None:
+    """The same client and audience, good for one issuer and not for the next."""
+    raw = configuration()
+    there = {"keys": tokens.jwks("ES256"), "algorithms": ["ES256"]}
+    raw["issuers"] += [
+        there | {"issuer": "b", "clients": ["another"]},
+        there | {"issuer": "c", "audience": ["another"]},
+    ]
+    guard = Guard.from_config(raw, clock=clock)
+    for _ in range(2):
+        assert guard.verify(mint()).client_id == "client-1"
+        assert refused(guard, mint(iss="b"))[0] is Reason.CLIENT_NOT_ALLOWED
+        assert refused(guard, mint(iss="c"))[0] is Reason.AUDIENCE_MISMATCH
+
+
 # The cache
 
 
@@ -561,15 +596,15 @@ def test_headers_of_strangers_are_not_remembered(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only rightly signed headers are, and not more than a bounded number."""
-    monkeypatch.setattr("jwt_guard.tokens.verifier._HEADERS_REMEMBERED", 3)
+    monkeypatch.setattr("jwt_guard.tokens.verifier._WAYS_REMEMBERED", 3)
     guard = Guard.from_config(configuration(), clock=clock)
-    verifier: Any = guard.verifier
+    trusted: Any = guard.verifier.issuers.get(tokens.ISSUER)
     for number in range(10):
         refused(guard, mint(name="stranger", header={"n": number, "kid": "ES256-main"}))
-    assert len(verifier._headers) == 0
+    assert len(trusted.ways) == 0
     for number in range(10):
         guard.verify(mint(header={"n": number}))
-        assert 0 < len(verifier._headers) <= 3
+        assert 0 < len(trusted.ways) <= 3
 
 
 def test_a_token_is_good_for_a_day_at_most(make_guard: Any) -> None:
