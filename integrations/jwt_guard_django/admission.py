@@ -16,7 +16,7 @@ from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import Reply, WsgiView
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
-from jwt_guard_django.csrf import checked, exempt
+from jwt_guard_django.csrf import checked
 from jwt_guard_django.guards import UserOf, get_guard, guards, user_of
 from jwt_guard_django.users import TokenUser
 
@@ -28,7 +28,9 @@ __all__ = [
     "current_principal",
     "identify",
     "keep_private",
+    "let_in",
     "memo_of",
+    "new_memo",
     "refused",
     "response_of",
 ]
@@ -100,34 +102,34 @@ def memo_of(request: Any) -> Memo:
     return memo
 
 
-def identify(request: Any) -> Flow[None] | None:
+def new_memo(request: Any) -> Memo:
+    """What will be known about a request, from now on to be found by `memo_of`."""
+    memo = request._jwt_guard = Memo()
+    return memo
+
+
+def identify(request: Any, memo: Memo) -> Flow[None] | None:
     """Ask the guards who sent a request, until one knows, and put the caller into it.
 
     Returns:
         The flow that does so, where something has to be looked up first.
     """
-    memo = request._jwt_guard = Memo()
-    return _identify(request, memo)
-
-
-def _identify(request: HttpRequest, memo: Memo) -> Flow[None] | None:
     for name, guard in guards().items():
-        if name not in memo.outcomes:
-            pending = _ask(name, guard, request, memo)
-            if pending is not None:
-                return _identify_later(request, memo, pending)
-        outcome = memo.outcomes[name]
+        outcome = memo.outcomes.get(name) or _ask(name, guard, request, memo)
+        if not isinstance(outcome, Outcome):
+            return _identify_later(request, memo, outcome)
         if outcome.principal is not None:
-            exempt(request, outcome)
+            if outcome.proof is None:  # a bearer token, which no browser adds by itself
+                request._dont_enforce_csrf_checks = True
             break
     default = memo.outcomes.get("default")
     _welcome(request, memo, default.principal if default else None)
     return None
 
 
-def _identify_later(request: HttpRequest, memo: Memo, pending: Flow[None]) -> Flow[None]:
+def _identify_later(request: HttpRequest, memo: Memo, pending: Flow[Outcome]) -> Flow[None]:
     yield from pending
-    yield from _identify(request, memo) or ()
+    yield from identify(request, memo) or ()
 
 
 def admit(request: HttpRequest, rule: Rule) -> Principal | None:
@@ -137,17 +139,22 @@ def admit(request: HttpRequest, rule: Rule) -> Principal | None:
         Refusal: it may not.
         RuntimeError: it did not come through the middleware, or there is no such guard.
     """
-    memo = memo_of(request)
-    if rule.guard not in memo.outcomes:
-        run(_asked(rule.guard, request, memo))
-    memo.asked = rule.guard
-    principal = guards()[rule.guard].permit(
-        memo.outcomes[rule.guard],
-        DjangoView(request),
-        rule.requirement,
-        optional=rule.optional,
-        bad_token=rule.bad_token,
-    )
+    return let_in(request, memo_of(request), rule)
+
+
+def let_in(request: HttpRequest, memo: Memo, rule: Rule) -> Principal | None:
+    """As `admit`, of a request whose memo is at hand."""
+    name = memo.asked = rule.guard
+    outcome = memo.outcomes.get(name) or run(_asked(name, request, memo))
+    principal = outcome.principal
+    if principal is None or rule.requirement is not None:
+        principal = guards()[name].permit(
+            outcome,
+            DjangoView(request),
+            rule.requirement,
+            optional=rule.optional,
+            bad_token=rule.bad_token,
+        )
     if principal is not memo.caller:
         _welcome(request, memo, principal)
     return principal
@@ -161,33 +168,34 @@ async def aadmit(request: HttpRequest, rule: Rule) -> Principal | None:
     return admit(request, rule)
 
 
-def _asked(name: str, request: HttpRequest, memo: Memo) -> Flow[None]:
-    yield from _ask(name, get_guard(name), request, memo) or ()
+def _asked(name: str, request: HttpRequest, memo: Memo) -> Flow[Outcome]:
+    outcome = _ask(name, get_guard(name), request, memo)
+    return outcome if isinstance(outcome, Outcome) else (yield from outcome)
 
 
-def _ask(name: str, guard: Guard, request: HttpRequest, memo: Memo) -> Flow[None] | None:
-    """Have a guard's outcome in the memo.
+def _ask(name: str, guard: Guard, request: HttpRequest, memo: Memo) -> Outcome | Flow[Outcome]:
+    """A guard's outcome, put into the memo.
 
     Returns:
-        The flow that does so, where something has to be looked up first.
+        The outcome, or the flow to it where something has to be looked up first.
     """
     view = DjangoView(request)
     found = guard.identified(view, own_csrf=True)
     if isinstance(found, Outcome) and found.proof is not _MISSING:
-        _note(name, guard, found, memo)
-        return None
-    return _note_later(name, guard, checked(guard, found, request, view), memo)
+        return _noted(name, guard, found, memo)
+    return _noted_later(name, guard, checked(guard, found, request, view), memo)
 
 
-def _note_later(name: str, guard: Guard, flow: Flow[Outcome], memo: Memo) -> Flow[None]:
+def _noted_later(name: str, guard: Guard, flow: Flow[Outcome], memo: Memo) -> Flow[Outcome]:
     outcome = yield from flow
-    _note(name, guard, outcome, memo)
+    return _noted(name, guard, outcome, memo)
 
 
-def _note(name: str, guard: Guard, outcome: Outcome, memo: Memo) -> None:
+def _noted(name: str, guard: Guard, outcome: Outcome, memo: Memo) -> Outcome:
     memo.outcomes[name] = outcome
     if outcome.principal is not None and guard.config.routes.no_store:
         memo.private = True
+    return outcome
 
 
 def refused(request: HttpRequest, refusal: Refusal) -> HttpResponse:

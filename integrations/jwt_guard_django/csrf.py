@@ -11,7 +11,7 @@ from jwt_guard.flow import Flow
 from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import RequestView
 
-__all__ = ["checked", "exempt"]
+__all__ = ["checked"]
 
 
 class _Check(CsrfViewMiddleware):
@@ -36,12 +36,6 @@ def checked(
     for observer in guard.observers:
         yield from observer.refused(refusal, view) or ()
     return Outcome(refusal=refusal)
-
-
-def exempt(request: Any, outcome: Outcome) -> None:
-    """Spare a request that a bearer token authenticates: no browser adds one by itself."""
-    if outcome.principal is not None and outcome.proof is None:
-        request._dont_enforce_csrf_checks = True
 
 
 def _bears_djangos_token(request: HttpRequest) -> bool:

@@ -151,13 +151,16 @@ def admit(memo: Memo, rule: Rule) -> None:
     """
     outcome = _outcome(memo, rule.guard)
     memo.asked = rule.guard
-    _context().principal = memo.guards[rule.guard].guard.permit(
-        outcome,
-        memo.view,
-        rule.requirement,
-        optional=rule.optional,
-        bad_token=rule.bad_token,
-    )
+    principal = outcome.principal
+    if principal is None or rule.requirement is not None:
+        principal = memo.guards[rule.guard].guard.permit(
+            outcome,
+            memo.view,
+            rule.requirement,
+            optional=rule.optional,
+            bad_token=rule.bad_token,
+        )
+    _context().principal = principal
 
 
 def refused(refusal: Refusal) -> Response:
@@ -195,9 +198,10 @@ def _outcome(memo: Memo, name: str) -> Outcome:
     known = memo.outcomes.get(name)
     if known is not None:
         return known
-    if name not in memo.guards:
+    installed = memo.guards.get(name)
+    if installed is None:
         raise RuntimeError(f"this application has no guard {name!r}: call JWTGuard(app, name=...)")
-    guard = memo.guards[name].guard
+    guard = installed.guard
     found = guard.identified(memo.view)
     outcome = memo.outcomes[name] = found if isinstance(found, Outcome) else run(found)
     if outcome.principal is not None and guard.config.routes.no_store:

@@ -4,6 +4,8 @@ An entry is keyed by the SHA-256 of the exact token and holds only under the key
 that verified it. Whoever reads it checks the times again, and revocation and binding as ever.
 """
 
+from typing import Any
+
 import msgspec
 
 from jwt_guard.principal import Principal
@@ -25,7 +27,7 @@ class CacheEntry(msgspec.Struct, frozen=True):
     principal: Principal
     starts: float
     ends: float
-    trusted: object
+    trusted: Any
     keys: object
 
 

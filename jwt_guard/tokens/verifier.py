@@ -147,8 +147,8 @@ class Verifier:
         digest = sha256(raw).digest()
         entry = self.cache.get(digest)
         if entry is not None and entry.starts <= self.clock() < entry.ends:
-            trusted = self.issuers.get(entry.principal.issuer)
-            if trusted is entry.trusted and trusted and trusted.keys.current() is entry.keys:
+            trusted: TrustedIssuer = entry.trusted
+            if self.issuers.get(trusted.issuer) is trusted and trusted.keys.current() is entry.keys:
                 return entry.principal  # else a full verification tells what has changed
         return self._judged(raw, digest)
 
@@ -204,8 +204,8 @@ class Verifier:
         """The token's bytes, none read beyond the limit; what is not ASCII is in no segment."""
         try:
             if len(token) <= self.max_token_size:
-                return token.encode("ascii", "replace") if isinstance(token, str) else bytes(token)
-        except (TypeError, ValueError):  # no text at all
+                return token.encode() if isinstance(token, str) else bytes(token)
+        except (TypeError, ValueError):  # no text
             raise Refusal(Reason.TOKEN_MALFORMED) from None
         raise Refusal(Reason.TOKEN_TOO_LARGE)
 
