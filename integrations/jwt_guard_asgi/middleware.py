@@ -133,7 +133,7 @@ class JWTGuardMiddleware:
             found = self.guard.identified(AsgiView(scope))
             outcome = found if isinstance(found, Outcome) else await arun(found)
             self._note(scope, outcome)
-        sender = Sender(send, outcome.principal is not None and self._no_store)
+        sender = Sender(send, private=outcome.principal is not None and self._no_store)
         try:
             if outcome.principal is None and self._protects_all and not self._is_open(scope):
                 scope[_SPEAKER] = self.guard
@@ -236,11 +236,9 @@ def authorize(
     scope = scope_of(connection)
     asked, outcome = _caller(scope, guard)
     scope[_SPEAKER] = asked
-    principal = outcome.principal
-    if principal is None or requirement is not None:
-        principal = asked.permit(
-            outcome, AsgiView(scope), requirement, optional=optional, bad_token=bad_token
-        )
+    principal = asked.permit(
+        outcome, AsgiView(scope), requirement, optional=optional, bad_token=bad_token
+    )
     if principal is not scope["state"].get("principal"):
         _introduce(scope, asked, principal)
     return principal

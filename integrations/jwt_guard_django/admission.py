@@ -16,7 +16,7 @@ from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import Reply, WsgiView
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
-from jwt_guard_django.csrf import checked
+from jwt_guard_django.csrf import checked, exempt
 from jwt_guard_django.guards import UserOf, get_guard, guards, user_of
 from jwt_guard_django.users import TokenUser
 
@@ -28,9 +28,7 @@ __all__ = [
     "current_principal",
     "identify",
     "keep_private",
-    "let_in",
     "memo_of",
-    "new_memo",
     "refused",
     "response_of",
 ]
@@ -102,25 +100,23 @@ def memo_of(request: Any) -> Memo:
     return memo
 
 
-def new_memo(request: Any) -> Memo:
-    """What will be known about a request, from now on to be found by `memo_of`."""
-    memo = request._jwt_guard = Memo()
-    return memo
-
-
-def identify(request: Any, memo: Memo) -> Flow[None] | None:
+def identify(request: Any) -> Flow[None] | None:
     """Ask the guards who sent a request, until one knows, and put the caller into it.
 
     Returns:
         The flow that does so, where something has to be looked up first.
     """
+    memo = request._jwt_guard = Memo()
+    return _identify(request, memo)
+
+
+def _identify(request: HttpRequest, memo: Memo) -> Flow[None] | None:
     for name, guard in guards().items():
         outcome = memo.outcomes.get(name) or _ask(name, guard, request, memo)
         if not isinstance(outcome, Outcome):
             return _identify_later(request, memo, outcome)
         if outcome.principal is not None:
-            if outcome.proof is None:  # a bearer token, which no browser adds by itself
-                request._dont_enforce_csrf_checks = True
+            exempt(request, outcome)
             break
     default = memo.outcomes.get("default")
     _welcome(request, memo, default.principal if default else None)
@@ -129,7 +125,7 @@ def identify(request: Any, memo: Memo) -> Flow[None] | None:
 
 def _identify_later(request: HttpRequest, memo: Memo, pending: Flow[Outcome]) -> Flow[None]:
     yield from pending
-    yield from identify(request, memo) or ()
+    yield from _identify(request, memo) or ()
 
 
 def admit(request: HttpRequest, rule: Rule) -> Principal | None:
@@ -139,22 +135,16 @@ def admit(request: HttpRequest, rule: Rule) -> Principal | None:
         Refusal: it may not.
         RuntimeError: it did not come through the middleware, or there is no such guard.
     """
-    return let_in(request, memo_of(request), rule)
-
-
-def let_in(request: HttpRequest, memo: Memo, rule: Rule) -> Principal | None:
-    """As `admit`, of a request whose memo is at hand."""
-    name = memo.asked = rule.guard
-    outcome = memo.outcomes.get(name) or run(_asked(name, request, memo))
-    principal = outcome.principal
-    if principal is None or rule.requirement is not None:
-        principal = guards()[name].permit(
-            outcome,
-            DjangoView(request),
-            rule.requirement,
-            optional=rule.optional,
-            bad_token=rule.bad_token,
-        )
+    memo = memo_of(request)
+    outcome = memo.outcomes.get(rule.guard) or run(_asked(rule.guard, request, memo))
+    memo.asked = rule.guard
+    principal = guards()[rule.guard].permit(
+        outcome,
+        DjangoView(request),
+        rule.requirement,
+        optional=rule.optional,
+        bad_token=rule.bad_token,
+    )
     if principal is not memo.caller:
         _welcome(request, memo, principal)
     return principal
@@ -174,11 +164,7 @@ def _asked(name: str, request: HttpRequest, memo: Memo) -> Flow[Outcome]:
 
 
 def _ask(name: str, guard: Guard, request: HttpRequest, memo: Memo) -> Outcome | Flow[Outcome]:
-    """A guard's outcome, put into the memo.
-
-    Returns:
-        The outcome, or the flow to it where something has to be looked up first.
-    """
+    """A guard's outcome, put into the memo; a flow to it where something has to be looked up."""
     view = DjangoView(request)
     found = guard.identified(view, own_csrf=True)
     if isinstance(found, Outcome) and found.proof is not _MISSING:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
@@ -11,7 +12,7 @@ from jwt_guard.flow import Flow
 from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import RequestView
 
-__all__ = ["checked"]
+__all__ = ["checked", "exempt"]
 
 
 class _Check(CsrfViewMiddleware):
@@ -36,6 +37,16 @@ def checked(
     for observer in guard.observers:
         yield from observer.refused(refusal, view) or ()
     return Outcome(refusal=refusal)
+
+
+def exempt(request: Any, outcome: Outcome) -> None:
+    """Spare a verified caller Django's own check, where it would protect nobody else.
+
+    No browser adds a bearer token by itself, and who comes with our cookie has shown a proof. That
+    does not speak for a session of Django's which comes along.
+    """
+    if outcome.proof is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+        request._dont_enforce_csrf_checks = True
 
 
 def _bears_djangos_token(request: HttpRequest) -> bool:

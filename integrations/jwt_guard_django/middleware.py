@@ -11,13 +11,11 @@ from jwt_guard.errors import Refusal
 from jwt_guard.flow import arun, run
 from jwt_guard.marks import Rule
 from jwt_guard_django.admission import (
-    Memo,
     aadmit,
+    admit,
     identify,
     keep_private,
-    let_in,
     memo_of,
-    new_memo,
     refused,
 )
 from jwt_guard_django.guards import default_rules, guards, open_paths
@@ -55,21 +53,21 @@ class JWTGuardMiddleware:
         """Answer a request, in the mode of what comes below."""
         if self._is_async:
             return self._call_async(request)
-        memo = new_memo(request)
-        pending = identify(request, memo)
+        pending = identify(request)
         if pending is not None:
             run(pending)
         response: Answer = self.get_response(request)
+        memo = memo_of(request)
         if not memo.judged:
             response = _judge(request, _view_of(request)) or response
         return keep_private(memo, response)
 
     async def _call_async(self, request: HttpRequest) -> Answer:
-        memo = new_memo(request)
-        pending = identify(request, memo)
+        pending = identify(request)
         if pending is not None:
             await arun(pending)
         response: Answer = await self.get_response(request)
+        memo = memo_of(request)
         if not memo.judged:
             response = await _judge_async(request, _view_of(request)) or response
         return keep_private(memo, response)
@@ -81,10 +79,9 @@ class JWTGuardMiddleware:
 
 def _judge(request: HttpRequest, view: Any, *args: Any) -> Answer | None:
     """The answer to a request that may not proceed to a view; None if it may."""
-    memo = memo_of(request)
     try:
-        for rule in _rules(request, memo, view):
-            let_in(request, memo, rule)
+        for rule in _rules(request, view):
+            admit(request, rule)
     except Refusal as refusal:
         return refused(request, refusal)
     return None
@@ -92,7 +89,7 @@ def _judge(request: HttpRequest, view: Any, *args: Any) -> Answer | None:
 
 async def _judge_async(request: HttpRequest, view: Any, *args: Any) -> Answer | None:
     try:
-        for rule in _rules(request, memo_of(request), view):
+        for rule in _rules(request, view):
             await aadmit(request, rule)
     except Refusal as refusal:
         return refused(request, refusal)
@@ -108,8 +105,9 @@ def _view_of(request: HttpRequest) -> Any:
     return match.func if match else None
 
 
-def _rules(request: HttpRequest, memo: Memo, view: Any) -> Sequence[Rule]:
+def _rules(request: HttpRequest, view: Any) -> Sequence[Rule]:
     """What a view asks; where it asks nothing, what the guards ask of every request."""
+    memo = memo_of(request)
     memo.judged = True
     said = said_by(view, request.method or "")
     if said is None:

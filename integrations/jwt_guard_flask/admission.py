@@ -151,16 +151,13 @@ def admit(memo: Memo, rule: Rule) -> None:
     """
     outcome = _outcome(memo, rule.guard)
     memo.asked = rule.guard
-    principal = outcome.principal
-    if principal is None or rule.requirement is not None:
-        principal = memo.guards[rule.guard].guard.permit(
-            outcome,
-            memo.view,
-            rule.requirement,
-            optional=rule.optional,
-            bad_token=rule.bad_token,
-        )
-    _context().principal = principal
+    _context().principal = memo.guards[rule.guard].guard.permit(
+        outcome,
+        memo.view,
+        rule.requirement,
+        optional=rule.optional,
+        bad_token=rule.bad_token,
+    )
 
 
 def refused(refusal: Refusal) -> Response:
@@ -198,10 +195,9 @@ def _outcome(memo: Memo, name: str) -> Outcome:
     known = memo.outcomes.get(name)
     if known is not None:
         return known
-    installed = memo.guards.get(name)
-    if installed is None:
+    if name not in memo.guards:
         raise RuntimeError(f"this application has no guard {name!r}: call JWTGuard(app, name=...)")
-    guard = installed.guard
+    guard = memo.guards[name].guard
     found = guard.identified(memo.view)
     outcome = memo.outcomes[name] = found if isinstance(found, Outcome) else run(found)
     if outcome.principal is not None and guard.config.routes.no_store:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, cast
 
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.asymmetric.ed448 import Ed448PublicKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -23,10 +24,7 @@ from jwt_guard.keys.algorithms import JoseKey
 __all__ = ["Verify", "openssl_verifier", "sodium_verifier", "verifier"]
 
 Verify = Callable[[bytes, bytes], bool]
-"""Whether a message bears this signature."""
-
-_WRONG = Exception
-"""Whatever a library says of a signature but that it is right."""
+"""Whether a message bears this signature. May raise anything on odd input."""
 
 _EdwardsKey = Ed25519PublicKey | Ed448PublicKey
 
@@ -63,7 +61,7 @@ def _hmac(key: OctKey, algorithm: str) -> Verify:
         state.update(message)
         try:
             state.verify(signature)
-        except _WRONG:
+        except InvalidSignature:
             return False
         return True
 
@@ -83,7 +81,7 @@ def _rsa(key: RSAKey, algorithm: str) -> Verify:
             return False
         try:
             verify(signature, hashed(message).digest(), padding, prehashed)
-        except _WRONG:
+        except InvalidSignature:
             return False
         return True
 
@@ -102,7 +100,7 @@ def _ecdsa(key: ECKey, algorithm: str) -> Verify:
         der = encode_dss_signature(number(signature[:half], "big"), number(signature[half:], "big"))
         try:
             verify(der, hashed(message).digest(), ecdsa)
-        except _WRONG:
+        except InvalidSignature:
             return False
         return True
 
@@ -124,7 +122,7 @@ def openssl_verifier(public: _EdwardsKey) -> Verify:
     def is_right(message: bytes, signature: bytes) -> bool:
         try:
             verify(signature, message)
-        except _WRONG:
+        except InvalidSignature:
             return False
         return True
 
@@ -141,13 +139,14 @@ def sodium_verifier(public_key: bytes) -> Verify:
         ImportError: PyNaCl is not installed.
     """
     from nacl.bindings import crypto_sign_BYTES, crypto_sign_open
+    from nacl.exceptions import BadSignatureError
 
     def is_right(message: bytes, signature: bytes) -> bool:
         if len(signature) != crypto_sign_BYTES:
             return False
         try:
             crypto_sign_open(signature + message, public_key)
-        except _WRONG:
+        except BadSignatureError:
             return False
         return True
 

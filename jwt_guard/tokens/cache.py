@@ -4,8 +4,6 @@ An entry is keyed by the SHA-256 of the exact token and holds only under the key
 that verified it. Whoever reads it checks the times again, and revocation and binding as ever.
 """
 
-from typing import Any
-
 import msgspec
 
 from jwt_guard.principal import Principal
@@ -27,7 +25,7 @@ class CacheEntry(msgspec.Struct, frozen=True):
     principal: Principal
     starts: float
     ends: float
-    trusted: Any
+    trusted: object
     keys: object
 
 

@@ -1,22 +1,21 @@
 """From the claims of a token with a right signature to a `Principal`, or a refusal."""
 
 from dataclasses import dataclass, field
-from functools import lru_cache
 from math import inf
 
 from msgspec import UNSET
 
 from jwt_guard.errors import Reason, Refusal
 from jwt_guard.principal import Principal
-from jwt_guard.tokens.form import Claims, Form, Grants, Known, Shared
+from jwt_guard.tokens.form import Claims, Form, Known
 from jwt_guard.tokens.profiles import ClaimPath, Profile
 
 __all__ = ["ClaimRules"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRules:
-    """What the tokens of one issuer must say. Compared by identity.
+    """What the tokens of one issuer must say.
 
     Attributes:
         profile: the kind of token.
@@ -69,11 +68,14 @@ class ClaimRules:
         if not form.marks.isdisjoint(claims):
             self._check_kind(claims)
         self._check_times(known, now)
-        client, (roles, scopes, permissions) = _standing(self, form.shared(known, claims))
-        self._check_subject(known, client)
+        self._check_audience(form.audience(known))
+        # RFC 9068 says `client_id`, OpenID Connect `azp`.
+        client = known.azp if known.client_id is None else known.client_id
+        self._check_parties(known, client)
         tenant = form.tenant(known, claims)
         if self.only_tenant is not None:
             tenant = self._own(tenant)
+        roles, scopes, permissions = form.grants(known, claims)
         return Principal(
             subject=known.sub,
             issuer=known.iss,
@@ -151,35 +153,17 @@ class ClaimRules:
         if not ours:
             raise Refusal(Reason.AUDIENCE_MISMATCH, claim=self.profile.audience)
 
-    def _check_client(self, azp: str | None, client: str | None) -> None:
-        if azp is not None and azp != client:
+    def _check_parties(self, known: Known, client: str | None) -> None:
+        subject = known.sub
+        if known.azp is not None and known.azp != client:
             raise Refusal(Reason.CLAIM_INVALID, claim="azp")
+        if not subject:
+            raise Refusal(Reason.CLAIM_INVALID, claim="sub")
         if client == "":
             raise Refusal(Reason.CLAIM_INVALID, claim="client_id")
-        if self.clients is not None and client not in self.clients:
-            raise Refusal(Reason.CLIENT_NOT_ALLOWED, claim="client_id")
-
-    def _check_subject(self, known: Known, client: str | None) -> None:
-        if not known.sub:
-            raise Refusal(Reason.CLAIM_INVALID, claim="sub")
         if known.jti == "":
             raise Refusal(Reason.CLAIM_INVALID, claim="jti")
-        if not self.client_subjects and known.sub == client:
+        if not self.client_subjects and subject == client:
             raise Refusal(Reason.CLAIM_INVALID, claim="sub")
-
-    def standing(self, shared: Shared) -> tuple[str | None, Grants]:
-        """The client that obtained a token, if it says so, and what the token grants.
-
-        Raises:
-            Refusal: `audience_mismatch`, `claim_invalid` or `client_not_allowed`.
-        """
-        audience, azp, client_id, *found = shared
-        self._check_audience(audience)
-        # RFC 9068 says `client_id`, OpenID Connect `azp`.
-        client = azp if client_id is None else client_id
-        self._check_client(azp, client)
-        return client, self.form.grants(found)
-
-
-_standing = lru_cache(maxsize=1024)(ClaimRules.standing)
-"""Most tokens of an application share all this, and so are judged once."""
+        if self.clients is not None and client not in self.clients:
+            raise Refusal(Reason.CLIENT_NOT_ALLOWED, claim="client_id")

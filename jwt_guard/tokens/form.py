@@ -6,6 +6,7 @@ never gets any further.
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, cast
 
@@ -16,7 +17,7 @@ from jwt_guard.tokens.compact import decode_json, decode_object
 from jwt_guard.tokens.layout import Claim, Learner, Names, Number, struct_of
 from jwt_guard.tokens.profiles import MISSING, ClaimPath, Profile
 
-__all__ = ["Claims", "Form", "Grants", "Known", "Shared"]
+__all__ = ["Claims", "Form", "Grants", "Known"]
 
 _NOTHING: frozenset[str] = frozenset()
 _ABSENT: Any = None
@@ -58,11 +59,6 @@ Claims = dict[str, Any]
 Grants = tuple[frozenset[str], frozenset[str], frozenset[str]]
 """Roles, scopes, permissions."""
 
-Shared = tuple[Any, ...]
-"""Claims that most tokens of one client share: whom it is for as text, several texts or None, then
-`azp`, `client_id`, and what stands at each place of roles, scopes and permissions.
-"""
-
 _Names = tuple[str, ...] | str
 
 _NO_CLAIMS: Claims = {}
@@ -78,6 +74,7 @@ class Form:
 
     Attributes:
         marks: the claims that may tell of another kind of token.
+        audience: finds whom a token is for: text, several texts, or None.
     """
 
     def __init__(
@@ -98,18 +95,21 @@ class Form:
         self._standardised = profile.standardised if profile.renamed else None
         self.marks = profile.absent.union(profile.fixed)
         self._learner = Learner(self._claims, self.marks, learns=not profile.renamed)
-        common = self._claims[profile.audience].attribute, "azp", "client_id"
+        self.audience = attrgetter(self._claims[profile.audience].attribute)
         places = (*self._places, *([tenant] if tenant is not None else []))
         self._attribute = {
             path: self._claims[str(path.plain)].attribute for path in places if _is_plain(path)
         }
         self._names = tuple(str(path.plain) for path in self._places if path in self._attribute)
-        self._common: Callable[[Known], Shared] = attrgetter(*common)
-        found = [self._attribute.get(path) for path in self._places]
-        self._shared_at = None if None in found else attrgetter(*common, *cast(list[str], found))
-        at = None if tenant is None else self._attribute.get(tenant)
-        self._tenant_at = None if at is None else attrgetter(at)
+        self._tenant_at = self._attributes([tenant] if tenant is not None else [])
+        self._grants_at = self._attributes(self._places) if len(self._places) > 1 else None
         self._looks_deeper = not all(path in self._attribute for path in places)
+
+    def _attributes(self, places: Sequence[ClaimPath]) -> Callable[[Known], Any] | None:
+        """What reads all these places, where the type of the claims can hold what stands there."""
+        if not places or not all(path in self._attribute for path in places):
+            return None
+        return attrgetter(*(self._attribute[path] for path in places))
 
     def read(self, payload: bytes) -> tuple[Known, Claims]:
         """The claims whose types are given, and all of them where more may be asked for.
@@ -145,30 +145,17 @@ class Form:
         nested = {name: () for name in self._names if _is_nested(claims.get(name))}
         return {**claims, **nested} if nested else claims
 
-    def shared(self, known: Known, claims: Claims) -> Shared:
-        """What most tokens of one client share.
-
-        Raises:
-            Refusal: `claim_invalid`, where roles, scopes or permissions are no name, no list of
-                names, and nothing nested.
-        """
-        if self._shared_at is not None:
-            shared: Shared = self._shared_at(known)
-            return shared
-        return *self._common(known), *(self._found(at, known, claims) for at in self._places)
-
-    def grants(self, found: Sequence[_Names | None]) -> Grants:
+    def grants(self, known: Known, claims: Claims) -> Grants:
         """The roles, scopes and permissions that a token names.
 
-        Args:
-            found: what stands at each of their places. In scopes alone, spaces separate.
+        Raises:
+            Refusal: `claim_invalid`, for what is no name, no list of names, and nothing nested.
         """
-        scopes, permissions = self._scopes_from, self._permissions_from
-        return (
-            _NOTHING.union(*map(_listed, found[:scopes])),
-            _NOTHING.union(*map(_spaced, found[scopes:permissions])),
-            _NOTHING.union(*map(_listed, found[permissions:])),
-        )
+        if self._grants_at is not None:
+            found = self._grants_at(known)
+        else:
+            found = tuple(self._found(path, known, claims) for path in self._places)
+        return _grants(found, self._scopes_from, self._permissions_from)
 
     def tenant(self, known: Known, claims: Claims) -> str | None:
         """The tenant that a token is for, if any.
@@ -255,6 +242,24 @@ def _is_of(value: Any, kind: Any) -> bool:
     except msgspec.ValidationError:
         return False
     return True
+
+
+@lru_cache(maxsize=1024)
+def _grants(found: tuple[_Names | None, ...], scopes: int, permissions: int) -> Grants:
+    """The names that stand at several places.
+
+    Most tokens of an application grant one of a few combinations, which so are kept once.
+
+    Args:
+        found: roles, scopes, permissions, each at one place or several.
+        scopes: where scopes begin; in them alone, spaces separate.
+        permissions: where permissions begin.
+    """
+    return (
+        _NOTHING.union(*map(_listed, found[:scopes])),
+        _NOTHING.union(*map(_spaced, found[scopes:permissions])),
+        _NOTHING.union(*map(_listed, found[permissions:])),
+    )
 
 
 def _listed(found: _Names | None) -> Iterable[str]:

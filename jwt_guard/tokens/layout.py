@@ -87,7 +87,8 @@ class Learner:
     Args:
         known: the claims whose types are given.
         watched: see `Layout`.
-        learns: whether it does; where names are read as others, no payload is as they are spelt.
+        learns: whether it does. It must not where a profile renames claims: the payload then spells
+            them otherwise than the examples.
 
     Attributes:
         layout: what was learnt last; None before the first token.

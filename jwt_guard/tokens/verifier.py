@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -28,21 +28,7 @@ __all__ = ["Issuers", "TrustedIssuer", "Verified", "Verifier"]
 MAX_TOKEN_SIZE = 16_384
 """The default limit of a token, in bytes: what servers accept in all headers together."""
 
-_WAYS_REMEMBERED = 64
-
-
-class Way(msgspec.Struct, frozen=True):
-    """What a protected header leads to, under the keys that its issuer had at one moment.
-
-    Attributes:
-        header: the header.
-        keys: the keys, compared by identity; None where there were none yet.
-        verify: what verifies with the key that the header asks for; None where they lack it.
-    """
-
-    header: Header
-    keys: KeySet | None
-    verify: Verify | None
+_HEADERS_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +41,6 @@ class TrustedIssuer:
         keys: where its keys come from.
         rules: what its tokens must say.
         decryptor: for whose keys its tokens must be encrypted; None where they need not be.
-        ways: by header as it stands, where the tokens lead that had a right signature.
     """
 
     issuer: str
@@ -63,27 +48,6 @@ class TrustedIssuer:
     keys: KeySource
     rules: ClaimRules
     decryptor: Decryptor | None = None
-    ways: dict[bytes, Way] = field(
-        init=False, repr=False, compare=False, default_factory=dict[bytes, Way]
-    )
-
-    def way(self, opening: bytes, keys: KeySet | None) -> Way:
-        """Where a header leads with these keys.
-
-        Raises:
-            Refusal: nowhere, whatever the keys.
-        """
-        header = parse_header(opening)
-        if header.algorithm not in self.algorithms:
-            raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
-        verify = None if keys is None else keys.find(header.kid, header.algorithm)
-        return Way(header, keys, verify)
-
-    def remember(self, opening: bytes, way: Way) -> None:
-        """Remember a way, which only tokens with a right signature may make us do."""
-        if len(self.ways) >= _WAYS_REMEMBERED:
-            self.ways.clear()
-        self.ways[opening] = way
 
 
 class Issuers(Protocol):
@@ -108,8 +72,9 @@ class _Read(msgspec.Struct, gc=False):
     """A token that was read, of which nothing but its form is known to be right."""
 
     opening: bytes
-    signed: bytes
+    header: Header
     payload: bytes
+    signed: bytes
     signature: bytes
     trusted: TrustedIssuer
 
@@ -131,6 +96,7 @@ class Verifier:
         self.cache = TokenCache(cache_size) if cache_size else None
         self.max_token_size = max_token_size
         self.clock = clock
+        self._headers: dict[bytes, Header] = {}
 
     def principal(self, token: str | bytes) -> Principal | Flow[Principal]:
         """The caller of a token, from the cache where it is still right.
@@ -141,16 +107,16 @@ class Verifier:
         Raises:
             Refusal: for every token that is not to be believed; so may the flow.
         """
-        raw = self._raw(token)
+        raw = _bounded(token, self.max_token_size)
         if self.cache is None:
-            return self._judged(raw)
+            return self._judged(self._read(raw))
         digest = sha256(raw).digest()
         entry = self.cache.get(digest)
         if entry is not None and entry.starts <= self.clock() < entry.ends:
-            trusted: TrustedIssuer = entry.trusted
-            if self.issuers.get(trusted.issuer) is trusted and trusted.keys.current() is entry.keys:
+            trusted = self.issuers.get(entry.principal.issuer)
+            if trusted is entry.trusted and trusted and trusted.keys.current() is entry.keys:
                 return entry.principal  # else a full verification tells what has changed
-        return self._judged(raw, digest)
+        return self._judged(self._read(raw), digest)
 
     def verified(self, token: str | bytes) -> Flow[Verified]:
         """Verify a token in full, past the cache.
@@ -158,11 +124,10 @@ class Verifier:
         Raises:
             Refusal: for every token that is not to be believed.
         """
-        raw = self._raw(token)
-        found = self._judged(raw)
+        read = self._read(_bounded(token, self.max_token_size))
+        found = self._judged(read)
         principal = found if isinstance(found, Principal) else (yield from found)
-        opening, _, _ = self._opened(raw)[0].partition(b".")
-        return Verified(parse_header(opening), principal)
+        return Verified(read.header, principal)
 
     def rules_of(self, principal: Principal) -> ClaimRules:
         """The rules of a principal's issuer.
@@ -175,12 +140,15 @@ class Verifier:
             raise Refusal(Reason.ISSUER_UNKNOWN, claim="iss")
         return trusted.rules
 
-    # Segments, issuer, header, key, signature, claims, in this order. Only a missing key needs
+    # Segments, issuer, algorithm, key, signature, claims, in this order. Only a missing key needs
     # anything from outside, so all but that is plain calls, which take half as long as a flow.
 
-    def _judged(self, raw: bytes, digest: bytes | None = None) -> Principal | Flow[Principal]:
-        token, decryptor = self._opened(raw) if self.decryptors.is_needed else (raw, None)
+    def _read(self, token: bytes) -> _Read:
+        decryptor = None
+        if self.decryptors.is_needed and is_encrypted(token):
+            token, decryptor = self.decryptors.opened(token)
         opening, signed, payload, signature = take_apart(token)
+        header = self._headers.get(opening) or parse_header(opening)
         # Nothing but the name is read before the signature is checked.
         issuer = issuer_in(payload)
         trusted = self.issuers.get(issuer) if type(issuer) is str else None
@@ -189,56 +157,48 @@ class Verifier:
         if trusted.decryptor is not decryptor:
             plain = decryptor is None
             raise Refusal(Reason.TOKEN_NOT_ENCRYPTED if plain else Reason.DECRYPTION_FAILED)
-        way, keys = trusted.ways.get(opening), trusted.keys.current()
-        if way is None or way.keys is not keys:
-            way = trusted.way(opening, keys)
-        if way.verify is not None and way.verify(signed, signature):
-            return self._believed(trusted, opening, way, payload, digest)
-        is_final = way.verify is not None and way.header.kid is not None
-        if is_final and trusted.keys.current() is keys:
-            raise Refusal(Reason.SIGNATURE_INVALID)
-        read = _Read(opening, signed, payload, signature, trusted)
-        return self._judged_later(read, way, digest)
+        if header.algorithm not in trusted.algorithms:
+            raise Refusal(Reason.ALGORITHM_NOT_ALLOWED, claim="alg")
+        return _Read(opening, header, payload, signed, signature, trusted)
 
-    def _raw(self, token: str | bytes) -> bytes:
-        """The token's bytes, none read beyond the limit; what is not ASCII is in no segment."""
-        try:
-            if len(token) <= self.max_token_size:
-                return token.encode() if isinstance(token, str) else bytes(token)
-        except (TypeError, ValueError):  # no text
-            raise Refusal(Reason.TOKEN_MALFORMED) from None
-        raise Refusal(Reason.TOKEN_TOO_LARGE)
+    def _judged(self, read: _Read, digest: bytes | None = None) -> Principal | Flow[Principal]:
+        header, keys = read.header, read.trusted.keys.current()
+        verify = None if keys is None else keys.find(header.kid, header.algorithm)
+        if keys is None or verify is None:
+            return self._judged_later(read, None, digest)
+        if not _is_right(verify, read):
+            if header.kid is not None and read.trusted.keys.current() is keys:
+                raise Refusal(Reason.SIGNATURE_INVALID)
+            return self._judged_later(read, keys, digest)
+        return self._believed(read, keys, digest)
 
-    def _opened(self, raw: bytes) -> tuple[bytes, Decryptor | None]:
-        """A token without the encryption around it, and who took that off."""
-        return self.decryptors.opened(raw) if is_encrypted(raw) else (raw, None)
+    def _judged_later(
+        self, read: _Read, tried: KeySet | None, digest: bytes | None
+    ) -> Flow[Principal]:
+        keys = yield from _fitting_keys(read, tried)
+        return self._believed(read, keys, digest)
 
-    def _judged_later(self, read: _Read, tried: Way, digest: bytes | None) -> Flow[Principal]:
-        way = yield from _right_way(read, tried)
-        return self._believed(read.trusted, read.opening, way, read.payload, digest)
-
-    def _believed(
-        self,
-        trusted: TrustedIssuer,
-        opening: bytes,
-        way: Way,
-        payload: bytes,
-        digest: bytes | None,
-    ) -> Principal:
+    def _believed(self, read: _Read, keys: KeySet, digest: bytes | None) -> Principal:
         """The caller of a token with a right signature."""
-        rules = trusted.rules
-        if trusted.ways.get(opening) is not way:
-            trusted.remember(opening, way)
-        if way.header.type not in rules.profile.types:
+        header, rules = read.header, read.trusted.rules
+        if read.opening not in self._headers:
+            self._remember_header(read.opening, header)
+        if header.type not in rules.profile.types:
             raise Refusal(Reason.TOKEN_TYPE_INVALID, claim="typ")
-        known, claims = rules.form.read(payload)
-        if known.iss != trusted.issuer:
+        known, claims = rules.form.read(read.payload)
+        if known.iss != read.trusted.issuer:
             raise Refusal(Reason.ISSUER_UNKNOWN, claim="iss")
-        principal = rules.principal(known, claims, payload, self.clock())
+        principal = rules.principal(known, claims, read.payload, self.clock())
         if self.cache is not None and digest is not None:
-            entry = CacheEntry(principal, *rules.lifetime(known), trusted, way.keys)
+            entry = CacheEntry(principal, *rules.lifetime(known), read.trusted, keys)
             self.cache.put(digest, entry)
         return principal
+
+    def _remember_header(self, segment: bytes, header: Header) -> None:
+        """Only of tokens with a right signature, so that strangers cannot fill the map."""
+        if len(self._headers) >= _HEADERS_REMEMBERED:
+            self._headers = {}
+        self._headers[segment] = header
 
 
 def _no_issuer(named: Any) -> Refusal:
@@ -249,22 +209,23 @@ def _no_issuer(named: Any) -> Refusal:
     return Refusal(reason, claim="iss")
 
 
-def _right_way(read: _Read, tried: Way) -> Flow[Way]:
-    """The way on which a token's signature is right, where the keys at hand lack its key, or err.
+def _fitting_keys(read: _Read, tried: KeySet | None) -> Flow[KeySet]:
+    """The keys that a token is signed with, where those at hand lack its key, or have another.
 
-    Raises:
-        Refusal: there is none.
+    Args:
+        read: the token.
+        tried: the keys that have one for it, with which the signature is wrong.
     """
-    source, header, used = read.trusted.keys, tried.header, tried.keys
-    if used is None or tried.verify is None:
-        used, verify = yield from find_key(source, header.kid, header.algorithm)
-        if verify(read.signed, read.signature):
-            return Way(header, used, verify)
-    newer = yield from _rotated(source, used, header)
+    source, header = read.trusted.keys, read.header
+    if tried is None:
+        tried, verify = yield from find_key(source, header.kid, header.algorithm)
+        if _is_right(verify, read):
+            return tried
+    newer = yield from _rotated(source, tried, header)
     again = newer.find(header.kid, header.algorithm) if newer is not None else None
-    if again is None or not again(read.signed, read.signature):
+    if newer is None or again is None or not _is_right(again, read):
         raise Refusal(Reason.SIGNATURE_INVALID)
-    return Way(header, newer, again)
+    return newer
 
 
 def _rotated(source: KeySource, used: KeySet, header: Header) -> Flow[KeySet | None]:
@@ -276,3 +237,20 @@ def _rotated(source: KeySource, used: KeySet, header: Header) -> Flow[KeySet | N
     if header.kid is None and newer is used:
         newer = yield from source.renewed(None)
     return None if newer is used else newer
+
+
+def _is_right(verify: Verify, read: _Read) -> bool:
+    try:
+        return verify(read.signed, read.signature)
+    except Exception:  # noqa: BLE001 - fail closed on whatever a library makes of odd input
+        return False
+
+
+def _bounded(token: str | bytes, max_size: int) -> bytes:
+    """The token's bytes, none read beyond the limit."""
+    try:
+        if len(token) > max_size:
+            raise Refusal(Reason.TOKEN_TOO_LARGE)
+        return token.encode("ascii") if isinstance(token, str) else b"".join((token,))
+    except (TypeError, UnicodeEncodeError):  # neither text nor bytes, or text of another kind
+        raise Refusal(Reason.TOKEN_MALFORMED) from None

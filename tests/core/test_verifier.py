@@ -465,7 +465,7 @@ def test_text_that_is_not_ascii_is_no_token(guard: Guard) -> None:
     assert refused(guard, b"\xff.\xff.\xff") == (Reason.TOKEN_MALFORMED, None)
 
 
-@pytest.mark.parametrize("odd", [None, 7, ["a"], [300], {}, object], ids=repr)
+@pytest.mark.parametrize("odd", [None, 7, [46, 46], {}, object])
 def test_what_is_no_text_is_no_token(guard: Guard, odd: Any) -> None:
     """As a header that is missing would be, where somebody passes it on unseen."""
     assert refused(guard, odd) == (Reason.TOKEN_MALFORMED, None)
@@ -596,15 +596,15 @@ def test_headers_of_strangers_are_not_remembered(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only rightly signed headers are, and not more than a bounded number."""
-    monkeypatch.setattr("jwt_guard.tokens.verifier._WAYS_REMEMBERED", 3)
+    monkeypatch.setattr("jwt_guard.tokens.verifier._HEADERS_REMEMBERED", 3)
     guard = Guard.from_config(configuration(), clock=clock)
-    trusted: Any = guard.verifier.issuers.get(tokens.ISSUER)
+    verifier: Any = guard.verifier
     for number in range(10):
         refused(guard, mint(name="stranger", header={"n": number, "kid": "ES256-main"}))
-    assert len(trusted.ways) == 0
+    assert len(verifier._headers) == 0
     for number in range(10):
         guard.verify(mint(header={"n": number}))
-        assert 0 < len(trusted.ways) <= 3
+        assert 0 < len(verifier._headers) <= 3
 
 
 def test_a_token_is_good_for_a_day_at_most(make_guard: Any) -> None:

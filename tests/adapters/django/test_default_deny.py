@@ -225,12 +225,13 @@ PROOFS: dict[str, tuple[str, dict[str, str]]] = {
 
 
 class TestCookies:
-    """Callers who come by cookie show that they meant it, by Django's own means."""
+    """Callers who come by cookie show that they meant it, by Django's own means or by ours."""
 
     @pytest.fixture(autouse=True)
     def cookies(self, settings: Settings) -> None:
         """Cookies are enabled."""
-        settings.JWT_GUARD = {**settings.JWT_GUARD, "cookies": {"enabled": True}}
+        cookies = {"enabled": True, "trusted_origins": ["https://page.example"]}
+        settings.JWT_GUARD = {**settings.JWT_GUARD, "cookies": cookies}
 
     @pytest.fixture
     def cookie(self) -> str:
@@ -260,6 +261,26 @@ class TestCookies:
         expected = 200 if proof == "Django's" else 403
         assert self.sent(send, "POST", "/plain", cookie, proof).status_code == expected
         assert self.sent(send, "GET", "/plain", cookie, "nothing").status_code == 200
+
+    @pytest.mark.parametrize("protected", [True, False])
+    @pytest.mark.parametrize("proof", ["token", "origin", "site"])
+    def test_may_show_ours(
+        self, send: Send, settings: Settings, cookie: str, proof: str, protected: bool
+    ) -> None:
+        """Whether or not the project has Django's middleware; but not for Django's own session."""
+        if not protected:
+            settings.MIDDLEWARE = ["jwt_guard_django.JWTGuardMiddleware"]
+        guard = get_guard()
+        assert guard.cookies is not None
+        headers = {
+            "token": {"X-CSRF-Token": guard.cookies.csrf.token("s")},
+            "origin": {"Origin": "https://page.example"},
+            "site": {"Sec-Fetch-Site": "same-origin"},
+        }[proof]
+        assert send("POST", "/plain", headers, cookies=cookie).status_code == 200
+        both = f"{cookie}; sessionid=x"
+        expected = 403 if protected else 200
+        assert send("POST", "/plain", headers, cookies=both).status_code == expected
 
     @pytest.mark.parametrize("proof", PROOFS)
     def test_need_it_in_exempt_views(self, send: Send, cookie: str, proof: str) -> None:
