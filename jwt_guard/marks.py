@@ -10,7 +10,16 @@ from typing import Any, Final, TypeVar
 from jwt_guard.guard import BadToken
 from jwt_guard.requirements import Requirement
 
-__all__ = ["Mark", "Rule", "is_public", "marks_on", "public", "put_rule", "rules_among"]
+__all__ = [
+    "Mark",
+    "Rule",
+    "as_handler",
+    "is_public",
+    "marks_on",
+    "public",
+    "put_rule",
+    "rules_among",
+]
 
 H = TypeVar("H", bound=Callable[..., Any])
 
@@ -26,12 +35,19 @@ class Rule:
         guard: the name of the guard that is asked.
         optional: whether callers without a token may enter too.
         bad_token: where optional, whether a bad token is refused or counts as none.
+
+    Raises:
+        TypeError: what is asked is no requirement.
     """
 
     requirement: Requirement | None = None
     guard: str = "default"
     optional: bool = False
     bad_token: BadToken = "refuse"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.requirement, Requirement | None):
+            raise _no_requirement(self.requirement)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,21 @@ class _Public:
 
 
 Mark = Rule | _Public
+
+
+def as_handler(given: H) -> H:
+    """What bare `@require` stands on.
+
+    Raises:
+        TypeError: it is no handler, but a name, or a requirement that lacks its parentheses.
+    """
+    if not callable(given) or getattr(given, "__module__", None) == Requirement.__module__:
+        raise _no_requirement(given)
+    return given
+
+
+def _no_requirement(given: Any) -> TypeError:
+    return TypeError(f"what is asked of a caller is a requirement, as role('admin'); not {given!r}")
 
 
 def public(handler: H) -> H:

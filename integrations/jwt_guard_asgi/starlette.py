@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Route
 from jwt_guard.endpoints import Endpoint, mountable
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken, Guard
+from jwt_guard.marks import as_handler
 from jwt_guard.requirements import Requirement
 from jwt_guard_asgi.live import CHECK_EVERY, while_welcome
 from jwt_guard_asgi.marks import Mark, mark, public
@@ -92,7 +93,7 @@ def require(
         TypeError: it stands on something else.
     """
     if requirement is not None and not isinstance(requirement, Requirement):
-        return require()(requirement)
+        return require()(as_handler(requirement))
     rule = _Rule(requirement, guard, optional, bad_token)
     return lambda handler: mark(_guarded(handler, rule), Mark(guard, optional))
 

@@ -6,17 +6,22 @@ from jwt_guard_django.login import check_credentials, still_valid
 guard = get_guard()
 guard.sessions.still_valid = still_valid
 urlpatterns += jwt_guard_django.urlpatterns(guard, login_endpoints(check_credentials))
+
+In the settings, `JWT_GUARD_USER = "jwt_guard_django.login.user_of"` makes it `request.user`.
 """
 
 from typing import Any
 
 from django.contrib.auth import authenticate, get_user_model
+from django.core.exceptions import ValidationError
 
 from jwt_guard.login import Identity
+from jwt_guard.principal import Principal
 from jwt_guard.sessions.hooks import User
 from jwt_guard.stores.protocol import Session
+from jwt_guard_django.guards import guards
 
-__all__ = ["check_credentials", "still_valid"]
+__all__ = ["check_credentials", "still_valid", "user_of"]
 
 
 def check_credentials(name: str, password: str) -> Identity | None:
@@ -36,9 +41,26 @@ def still_valid(session: Session) -> User | None:
 
     A user who was removed or made inactive ends the session.
     """
-    users: Any = get_user_model()._default_manager
-    user = users.filter(pk=session.subject, is_active=True).first()
+    user = _active(session.subject)
     return None if user is None else User(roles=_roles(user))
+
+
+def user_of(principal: Principal) -> Any:
+    """The user whom a token of ours is about; None for other issuers' and for inactive users.
+
+    The subject of another issuer is no primary key here, even if it looks like one.
+    """
+    ours = {each.config.tokens.issuer for each in guards().values() if each.config.tokens}
+    return _active(principal.subject) if principal.issuer in ours else None
+
+
+def _active(subject: str) -> Any:
+    model: Any = get_user_model()
+    try:
+        key = model._meta.pk.to_python(subject)
+    except ValidationError:
+        return None
+    return model._default_manager.filter(pk=key, is_active=True).first()
 
 
 def _roles(user: Any) -> tuple[str, ...]:

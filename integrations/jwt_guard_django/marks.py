@@ -11,7 +11,16 @@ from django.utils.decorators import method_decorator
 
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken
-from jwt_guard.marks import Mark, Rule, is_public, marks_on, public, put_rule, rules_among
+from jwt_guard.marks import (
+    Mark,
+    Rule,
+    as_handler,
+    is_public,
+    marks_on,
+    public,
+    put_rule,
+    rules_among,
+)
 from jwt_guard.requirements import Requirement
 from jwt_guard_django.admission import aadmit, admit, refused
 
@@ -52,10 +61,10 @@ def require(
         bad_token: where optional, whether a bad token is refused or counts as none.
 
     Raises:
-        TypeError: the view is marked as public.
+        TypeError: the view is marked as public, or what is given is no requirement.
     """
     if requirement is not None and not isinstance(requirement, Requirement):
-        return require()(requirement)
+        return require()(as_handler(requirement))
     rule = Rule(requirement=requirement, guard=guard, optional=optional, bad_token=bad_token)
     return lambda view: _guarded(view, rule)
 

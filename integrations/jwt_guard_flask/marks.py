@@ -9,7 +9,7 @@ from flask.views import View
 
 from jwt_guard.errors import Refusal
 from jwt_guard.guard import BadToken
-from jwt_guard.marks import Mark, Rule, marks_on, put_rule
+from jwt_guard.marks import Mark, Rule, as_handler, marks_on, put_rule
 from jwt_guard.requirements import Requirement
 from jwt_guard_flask.admission import admit, memo_of_request, stop
 
@@ -50,10 +50,10 @@ def require(
         bad_token: where optional, whether a bad token is refused or counts as none.
 
     Raises:
-        TypeError: the view is marked as public.
+        TypeError: the view is marked as public, or what is given is no requirement.
     """
     if requirement is not None and not isinstance(requirement, Requirement):
-        return require()(requirement)
+        return require()(as_handler(requirement))
     rule = Rule(requirement=requirement, guard=guard, optional=optional, bad_token=bad_token)
     return lambda view: _guarded(view, rule)
 

@@ -54,6 +54,8 @@ class Watch:
 
     def _rules(self, current: Request, memo: Memo) -> list[Rule]:
         """What the matched view asks; where it says nothing, what the guards ask of everybody."""
+        if current.method == "OPTIONS" and _is_preflight(current):
+            return []
         endpoint = current.endpoint
         view = self._app.view_functions.get(endpoint) if endpoint else None
         known, rules = self._known.get(endpoint, _NO_VIEW)
@@ -68,3 +70,13 @@ class Watch:
         if not has_methods(view):
             self._known[endpoint] = view, rules
         return rules
+
+
+def _is_preflight(current: Request) -> bool:
+    """Whether a browser asks what pages of other origins may send, and Flask itself answers.
+
+    Such a question never bears credentials (Fetch, section 4.8), and no view is called for it.
+    """
+    answers = getattr(current.url_rule, "provide_automatic_options", False)
+    names = "Origin", "Access-Control-Request-Method"
+    return answers and all(name in current.headers for name in names)

@@ -546,3 +546,10 @@ def test_route_of_another_guard_is_that_guards(guard: Guard) -> None:
     )
     assert client.get("/", headers=bearer(root)).status_code == 401
     assert client.get("/", headers=bearer()).text == "ada"
+
+
+@pytest.mark.parametrize("given", ["admin", role, 5])
+def test_what_is_no_requirement_is_told_at_once(given: Any) -> None:
+    """A name, or a requirement that lacks its parentheses."""
+    with pytest.raises(TypeError, match="is a requirement"):
+        require(given)

@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from django.contrib.auth.models import Group, User
+from django.test import Client
 
 from jwt_guard import Guard
 from jwt_guard.endpoints import Endpoint
@@ -12,7 +14,8 @@ from jwt_guard.flow import run
 from jwt_guard.http import Reply, WsgiView
 from jwt_guard.keys.signing import generate_key
 from jwt_guard.login import login_endpoints
-from jwt_guard_django.login import check_credentials, still_valid
+from jwt_guard_django import get_guard
+from jwt_guard_django.login import check_credentials, still_valid, user_of
 
 pytestmark = pytest.mark.django_db
 
@@ -92,3 +95,27 @@ def test_G3_who_may_not_go_on_loses_the_session(guard: Guard, ada: User, how: st
     assert refreshed(guard, tokens).status == 400
     assert guard.sessions is not None
     assert run(guard.sessions.list(str(ada.pk) if ada.pk else "1")) == []
+
+
+@pytest.mark.parametrize("subject", ["pk", "ada", "", "1" * 40])
+def test_the_user_of_a_token_is_djangos(settings: Any, ada: User, subject: str) -> None:
+    """Found by the primary key, in our own tokens alone, and while the user is active."""
+    guard = get_guard()
+    assert guard.issuer is not None
+    settings.JWT_GUARD_USER = "jwt_guard_django.login.user_of"
+    token = guard.issuer.issue(str(ada.pk) if subject == "pk" else subject or "0", client_id="test")
+    principal = guard.verify(token)
+    assert user_of(principal) == (ada if subject == "pk" else None)
+    assert user_of(msgspec.structs.replace(principal, issuer="https://other.example")) is None
+    ada.is_active = False
+    ada.save()
+    assert user_of(principal) is None
+
+
+def test_the_user_of_a_request_is_djangos(settings: Any, ada: User) -> None:
+    """Where the settings ask for it."""
+    settings.JWT_GUARD_USER = "jwt_guard_django.login.user_of"
+    issuer = get_guard().issuer
+    assert issuer is not None
+    headers = {"Authorization": f"Bearer {issuer.issue(str(ada.pk), client_id='test')}"}
+    assert Client().get("/user", headers=headers).content.endswith(b" ada")

@@ -1,12 +1,16 @@
 """`require` on everything that can be a view."""
 
+from typing import Any
+
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from pytest_django import Settings
 
-from jwt_guard import Reason, Refusal
+from jwt_guard import Reason, Refusal, role
 from jwt_guard_django import current_principal, get_guard, public, require
+from jwt_guard_django.ninja import JWTAuth
+from jwt_guard_django.rest_framework import Requires
 from tests.adapters.django.conftest import Bearer, Send
 from tests.adapters.django.urls import function
 
@@ -166,3 +170,17 @@ def test_public_and_require_exclude_each_other() -> None:
         public(require(it))
     with pytest.raises(TypeError, match="not both"):
         require(public(it))
+
+
+@pytest.mark.parametrize("given", ["admin", role, 5])
+def test_what_is_no_requirement_is_told_at_once(given: Any) -> None:
+    """A name, or a requirement that lacks its parentheses."""
+    with pytest.raises(TypeError, match="is a requirement"):
+        require(given)
+
+
+@pytest.mark.parametrize("made", [Requires, JWTAuth])
+def test_so_it_is_where_it_stands_for_a_framework(made: Any) -> None:
+    """In REST framework and Ninja."""
+    with pytest.raises(TypeError, match="is a requirement"):
+        made("admin")

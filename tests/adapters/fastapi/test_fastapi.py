@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
+from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import JSONResponse
 from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
@@ -351,3 +352,18 @@ def test_mistakes_are_told_to_the_developer() -> None:
         TestClient(included()).get("/me", headers=bearer())
     with pytest.raises(TypeError, match="Depends"):
         require(show_me)  # type: ignore[arg-type]
+
+
+def test_a_preflight_needs_no_token_where_cors_stands_outside(guard: Guard) -> None:
+    """Browsers ask without credentials what pages of other origins may send."""
+    app = FastAPI()
+    app.include_router(api)
+    app.add_middleware(JWTGuardMiddleware, guard=guard)
+    app.add_middleware(CORSMiddleware, allow_origins=["https://page.example"])
+    origin = {"Origin": "https://page.example"}
+    preflight = origin | {"Access-Control-Request-Method": "GET"}
+    client = TestClient(app)
+    assert client.options("/me", headers=preflight).status_code == 200
+    refused = client.get("/me", headers=origin)
+    assert refused.status_code == 401
+    assert refused.headers["access-control-allow-origin"] == "https://page.example"

@@ -1,7 +1,7 @@
 """Without a mark, nobody enters without a good token."""
 
 import pytest
-from flask import Blueprint, Flask, abort, g
+from flask import Blueprint, Flask, Response, abort, g
 from flask.testing import FlaskClient
 from flask.views import MethodView
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -48,6 +48,33 @@ def test_asks_for_a_token(
     assert refused.data == (b"" if method == "HEAD" else reply.body)
     assert dict(reply.headers).items() <= dict(refused.headers).items()
     assert client.open(path, method=method, headers=bearer()).status_code == with_token
+
+
+PREFLIGHT = {"Origin": "https://page.example", "Access-Control-Request-Method": "GET"}
+
+
+def test_a_preflight_needs_no_token(app: Flask, client: FlaskClient) -> None:
+    """Browsers ask without credentials what pages of other origins may send; Flask answers."""
+
+    @app.after_request
+    def allow(response: Response) -> Response:
+        response.headers["Access-Control-Allow-Origin"] = "https://page.example"
+        return response
+
+    @app.route("/own", methods=["OPTIONS"])
+    def own() -> str:
+        return "own"
+
+    answer = client.options("/plain", headers=PREFLIGHT)
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example"
+    assert answer.data == b""
+    for name in PREFLIGHT:
+        others = {key: value for key, value in PREFLIGHT.items() if key != name}
+        assert client.options("/plain", headers=others).status_code == 401
+    assert client.options("/nowhere", headers=PREFLIGHT).status_code == 401
+    assert client.options("/own", headers=PREFLIGHT).status_code == 401
+    assert client.get("/plain", headers=PREFLIGHT).status_code == 401
 
 
 @pytest.mark.parametrize("path", ["/public", "/open", "/files/app.js"])

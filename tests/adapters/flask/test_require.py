@@ -339,3 +339,10 @@ def test_require_after_the_first_request_says_so_too(
     app.testing = True
     with pytest.raises(RuntimeError, match="below the route"):
         client.get("/it", headers=bearer())
+
+
+@pytest.mark.parametrize("given", ["admin", role, 5])
+def test_what_is_no_requirement_is_told_at_once(given: Any) -> None:
+    """A name, or a requirement that lacks its parentheses."""
+    with pytest.raises(TypeError, match="is a requirement"):
+        require(given)
