@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from jwt_guard.cli import main
 from jwt_guard.keys.signing import generate_key
@@ -115,6 +117,61 @@ def test_verify_answers_a_refused_token_in_one_shape(config: Path) -> None:
     result = call("verify", "--config", config, "--json", "hello")
     assert result.stdout == '{"ok":false,"reason":"token_malformed","claim":null}\n'
     assert call("verify", "--config", config, "hello").stdout == "refused  token_malformed\n"
+
+
+def test_verify_tells_what_the_guard_made_of_the_claims(config: Path) -> None:
+    """What handlers see of the caller, in an order that is the same each time."""
+    options = ["--role", "b", "--role", "a", "--scope", "s:w", "--scope", "s:r", "--tenant", "acme"]
+    token = issued(config, *options, "--claim", "permissions=[]", "--claim", "sid=s1")
+    claims, told = (
+        json.loads(call("verify", "--config", config, "--json", token).stdout)[name]
+        for name in ("claims", "principal")
+    )
+    assert told == {
+        "subject": "ada",
+        "issuer": "https://app.example.test",
+        "roles": ["a", "b"],
+        "scopes": ["s:r", "s:w"],
+        "permissions": [],
+        "tenant": "acme",
+        "client_id": "jwt-guard-cli",
+        "token_id": claims["jti"],
+        "session_id": "s1",
+        "issued_at": claims["iat"],
+        "expires_at": claims["exp"],
+        "authenticated_at": None,
+        "acr": None,
+        "is_bound": False,
+    }
+    assert call("verify", "--config", config, token).stdout == (
+        "good     ada of https://app.example.test  roles a, b  scopes s:r, s:w  tenant acme\n"
+    )
+    plain = call("verify", "--config", config, issued(config))
+    assert plain.stdout == "good     ada of https://app.example.test\n"
+
+
+def test_verify_tells_a_subject_that_stands_elsewhere(config: Path) -> None:
+    """A profile may take the subject from another claim than `sub`."""
+    config.write_text(
+        'audience = "a"\n[[issuers]]\nissuer = "https://i.test"\nkeys = "keys.json"\n'
+        'algorithms = ["ES256"]\nprofile = "simplejwt"\n'
+    )
+    (entry,) = json.loads(config.with_name("keys.json").read_text())["keys"]
+    header = {"alg": "ES256", "typ": "JWT", "kid": entry["kid"]}
+    claims = {"iss": "https://i.test", "aud": "a", "exp": 99_999_999_999, "user_id": "7"}
+    claims |= {"jti": "j", "token_type": "access"}
+    token = jwt.encode(header, claims, ECKey.import_key(entry), algorithms=["ES256"])
+    assert call("verify", "--config", config, token).stdout == "good     7 of https://i.test\n"
+
+
+@pytest.mark.parametrize("prefix", ["Bearer ", "bearer "])
+def test_verify_hints_at_the_scheme_in_front_of_a_token(config: Path, prefix: str) -> None:
+    """It is refused as it would be there, and who copied a whole header learns why."""
+    token = issued(config)
+    result = call("verify", "--config", config, prefix + token)
+    assert (result.exit_code, result.stdout) == (1, "refused  token_malformed\n")
+    assert result.stderr == "`Bearer` is no part of the token: give what follows it\n"
+    assert call("verify", "--config", config, token).stderr == ""
 
 
 def test_verify_survives_bytes_that_are_no_text(config: Path) -> None:
