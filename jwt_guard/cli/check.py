@@ -20,8 +20,9 @@ __all__ = ["check"]
 def check(config: Path, as_json_: bool) -> None:
     """Check a configuration: every mistake, and every setting that weakens it.
 
-    Keys are loaded as the application would load them. Exit status: 0 when there is at most a
-    note, 1 for a mistake or a warning, 2 when there is no such file.
+    Keys in files and variables are loaded as the application would load them. Nothing is fetched
+    from URLs or providers: `jwt-guard verify` with one of their tokens tries that. Exit status: 0
+    when there is at most a note, 1 for a mistake or a warning, 2 when there is no such file.
     """
     if not config.exists():
         raise click.UsageError(f"there is no file {config}")

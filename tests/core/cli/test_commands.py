@@ -278,6 +278,16 @@ algorithms = ["HS256"]
     }
 
 
+def test_check_fetches_nothing_and_says_so(config: Path) -> None:
+    """Where nobody answers, a configuration is good all the same; its help owns to that."""
+    config.write_text(
+        'audience = "a"\n[[issuers]]\nissuer = "https://i.test"\nkeys = "discover"\n'
+        'algorithms = ["ES256"]\n'
+    )
+    assert call("check", "--config", config).exit_code == 0
+    assert "Nothing is fetched" in call("check", "--help").stdout
+
+
 def test_check_of_no_file_is_wrong_use(tmp_path: Path) -> None:
     """A path that leads nowhere is the caller's mistake, and no verdict on a configuration."""
     result = call("check", "--config", tmp_path / "none.toml", "--json")
