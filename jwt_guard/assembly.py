@@ -47,7 +47,8 @@ def opened_store(config: Config) -> Store:
     try:
         return open_store(config.store.url, config.base, timeout=config.store.timeout)
     except UnusableStore as error:
-        remedy = "write memory://, sqlite:///file.db, postgresql://... or valkey://..."
+        written = "write memory://, sqlite:///file.db, postgresql://... or valkey://..."
+        remedy = error.remedy or written
         raise ConfigurationError(
             Problem(path="store.url", message=str(error), remedy=remedy)
         ) from None

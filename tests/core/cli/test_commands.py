@@ -1,6 +1,8 @@
 """The commands verify, issue and check, as a shell sees them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -286,6 +288,57 @@ def test_check_fetches_nothing_and_says_so(config: Path) -> None:
     )
     assert call("check", "--config", config).exit_code == 0
     assert "Nothing is fetched" in call("check", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "added", "remedy"),
+    [
+        ("sqlalchemy", '[store]\nurl = "sqlite:///s.db"', "pip install 'jwt-guard-web[sql]'"),
+        ("valkey", '[store]\nurl = "valkey://host"', "pip install 'jwt-guard-web[valkey]'"),
+        ("sqlalchemy", '[audit]\nsink = "sqlite:///a.db"', "pip install 'jwt-guard-web[sql]'"),
+    ],
+)
+def test_check_tells_how_to_get_what_is_not_installed(
+    config: Path, module: str, added: str, remedy: str
+) -> None:
+    """A store of another kind would be no remedy."""
+    config.write_text(CONFIG + added)
+    # None in sys.modules makes Python behave as if the module were not installed.
+    program = f"import sys; sys.modules[{module!r}] = None; from jwt_guard.cli import main; main()"
+    command = [sys.executable, "-c", program, "check", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert remedy in done.stdout
+
+
+@pytest.fixture
+def djangos(config: Path) -> Path:
+    """A configuration whose store is a database of a Django project."""
+    config.write_text(CONFIG + '[store]\nurl = "django://default"\n')
+    return config
+
+
+@pytest.mark.parametrize(
+    "arguments", [["issue", "--subject", "ada"], ["verify", "x"], ["sessions", "list", "ada"]]
+)
+def test_a_store_of_django_is_served_by_its_project(djangos: Path, arguments: list[str]) -> None:
+    """Nobody is told to give up the store that they chose."""
+    result = call(*arguments, "--config", djangos)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "store.url: is a database of a Django project" in result.stderr
+    assert "`manage.py jwt_guard_sessions` and `manage.py jwt_guard_audit`" in result.stderr
+    assert "memory://" not in result.stderr
+
+
+def test_check_does_without_a_store_of_django(djangos: Path) -> None:
+    """All else is checked, and a note says what is not."""
+    good = call("check", "--config", djangos, "--json")
+    notes = {each["path"]: each["message"] for each in json.loads(good.stdout)["findings"]}
+    assert good.exit_code == 0
+    assert notes["store.url"] == "is a database of a Django project, and not looked at here"
+    djangos.write_text(djangos.read_text() + "[cache]\nsize = -1\n")
+    bad = json.loads(call("check", "--config", djangos, "--json").stdout)
+    assert [each["path"] for each in bad["problems"]] == ["cache.size"]
 
 
 def test_check_of_no_file_is_wrong_use(tmp_path: Path) -> None:
