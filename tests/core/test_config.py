@@ -82,6 +82,13 @@ def test_keys_of_a_file_stand_relative_to_it(file: Path, monkeypatch: pytest.Mon
         ("JWT_GUARD__ISSUERS_IN_CODE", "true", lambda c: c.issuers_in_code is True),
         ("JWT_GUARD__ROUTES__PUBLIC", '["/health"]', lambda c: c.routes.public == ("/health",)),
         ("JWT_GUARD__AUDIENCE", "a b", lambda c: c.audience == ("a b",)),
+        ("JWT_GUARD__AUDIENCE", "a,b", lambda c: c.audience == ("a,b",)),
+        ("JWT_GUARD__AUDIENCE", '["a", "b"]', lambda c: c.audience == ("a", "b")),
+        (
+            "JWT_GUARD__ISSUERS",
+            '[{issuer = "other", keys = "discover.json", algorithms = ["ES256"]}]',
+            lambda c: [each.issuer for each in c.issuers] == ["other"],
+        ),
         ("JWT_GUARD__AUDIENCE", "9" * 5000, lambda c: c.audience == ("9" * 5000,)),
         ("JWT_GUARD__AUDIENCE", "[" * 5000, lambda c: c.audience == ("[" * 5000,)),
     ],
