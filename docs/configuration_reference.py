@@ -19,8 +19,21 @@ _INTRODUCTION = """\
 
 One configuration for every framework: a TOML file, or the same keys as a mapping: `JWT_GUARD` in
 Django's settings and in Flask's `app.config`, or `Guard.from_config({...})` in code. Relative paths
-start from the file's folder. Variables of the environment overrule a file:
-`JWT_GUARD__CACHE__SIZE=0` sets `size` of `[cache]`.
+start from the file's folder.
+
+Variables of the environment overrule a file, and no mapping: `JWT_GUARD__CACHE__SIZE=0` sets `size`
+of `[cache]`. What is a TOML value counts as that, all else as text. So a list is as in TOML:
+
+| variable | is |
+| --- | --- |
+| `JWT_GUARD__AUDIENCE='["a", "b"]'` | two audiences |
+| `JWT_GUARD__AUDIENCE=a,b` | one audience, `a,b` |
+| `JWT_GUARD__ROUTES__PUBLIC='["/health"]'` | the public paths, in place of the file's |
+
+No variable reaches into one of the `[[issuers]]`; `JWT_GUARD__ISSUERS` replaces them all. Where
+staging and production trust different issuers, give each a file of its own, which `--config`, or
+the variable `JWT_GUARD_CONFIG`, names to the commands. Where only keys or a secret differ,
+`env:NAME` refers to a variable.
 
 All mistakes are reported at once, each with its path and what would be right; nothing unknown is
 ignored.

@@ -47,7 +47,8 @@ def opened_store(config: Config) -> Store:
     try:
         return open_store(config.store.url, config.base, timeout=config.store.timeout)
     except UnusableStore as error:
-        remedy = "write memory://, sqlite:///file.db, postgresql://... or valkey://..."
+        written = "write memory://, sqlite:///file.db, postgresql://... or valkey://..."
+        remedy = error.remedy or written
         raise ConfigurationError(
             Problem(path="store.url", message=str(error), remedy=remedy)
         ) from None
@@ -125,7 +126,8 @@ class Assembly:
                 settings.issuer, settings.signing_keys, self._config.base, self._observers
             )
         except UnusableKeys as error:
-            remedy = "make one with `jwt-guard keys generate`"
+            making = "make one with `jwt-guard keys generate`"
+            remedy = making if error.remedy is None else f"{error.remedy}, or {making}"
             problems.append(Problem(path="tokens.signing_keys", message=str(error), remedy=remedy))
             return None
 
@@ -202,7 +204,8 @@ def _setting(name: str, remedy: str) -> Generator[None]:
     try:
         yield
     except UnusableKeys as error:
-        raise _Unusable(name, error, f"{remedy} that are strong and distinct") from None
+        remedy = error.remedy or f"{remedy} that are strong and distinct"
+        raise _Unusable(name, error, remedy) from None
 
 
 def _own(config: Config, name: str, keys: SigningKeys) -> TrustedIssuer:

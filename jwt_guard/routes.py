@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 __all__ = ["PathList"]
 
+_VARIABLE = frozenset("<>{}")
+"""By these, frameworks write the variable parts of routes; a listed path has none."""
 _ODD = ("//", "/./", "/../", "\\", "%", ";", "\x00")
 
 
@@ -14,7 +16,8 @@ class PathList:
     escaped slashes, dot segments) is never on the list.
 
     Raises:
-        ValueError: a pattern does not begin with a slash, or a star is not its whole last segment.
+        ValueError: a pattern does not begin with a slash, a star is not its whole last segment, or
+            it has a variable part, as routes have.
     """
 
     __slots__ = ("_exact", "_prefixes")
@@ -24,6 +27,11 @@ class PathList:
         for pattern in listed:
             if not pattern.startswith("/") or "*" in pattern.removesuffix("/*"):
                 raise ValueError(f"{pattern!r} is no path: write /name, or /name/* for all below")
+            if not _VARIABLE.isdisjoint(pattern):
+                raise ValueError(
+                    f"{pattern!r} is a route, and no path: write whole paths, or /name/* for all"
+                    " below"
+                )
         self._exact = frozenset(p for p in listed if not p.endswith("*"))
         self._prefixes = tuple(p[:-1] for p in listed if p.endswith("*"))
 

@@ -196,9 +196,18 @@ def _kind(value: Any) -> str:
 
 def text(value: Any) -> str:
     """Text that is not empty."""
-    if not isinstance(value, str) or not value.strip() or not _is_unicode(value):
-        raise Mistake(f"is {_kind(value)}, or empty", "write text in quotes")
+    if not isinstance(value, str) or not value.strip():
+        raise Mistake(_not_filled(value), "write text in quotes")
+    if not _is_unicode(value):
+        raise Mistake("holds half of a character", "write Unicode text")
     return value
+
+
+def _not_filled(value: Any) -> str:
+    """What is wrong with a value that should be text, or a list, and not be empty."""
+    filled = value.strip() if isinstance(value, str) else value
+    is_empty = isinstance(value, str | list | tuple) and not filled
+    return "is empty" if is_empty else f"is {_kind(value)}"
 
 
 def _is_unicode(value: str) -> bool:
@@ -230,7 +239,8 @@ def seconds(least: float, most: float) -> Reader:
     def read(value: Any) -> float:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         if not number or not least <= value <= most:
-            raise Mistake("is not a time in range", f"write seconds, {least:g} to {most:g}")
+            bounds = f"{least:.12g} to {most:.12g}"
+            raise Mistake("is not a time in range", f"write seconds, {bounds}")
         return float(value)
 
     return read
@@ -261,9 +271,9 @@ def some_of(*allowed: str) -> Reader:
 
 def names(value: Any) -> tuple[str, ...]:
     """One name, or a list of names."""
-    listed = [value] if isinstance(value, str) else value
+    listed = [text(value)] if isinstance(value, str) else value
     if not isinstance(listed, list | tuple) or not listed:
-        raise Mistake(f"is {_kind(value)}, or empty", "write a name or a list of names")
+        raise Mistake(_not_filled(value), "write a name or a list of names")
     try:
         return tuple(text(name) for name in listed)
     except Mistake:
@@ -271,14 +281,15 @@ def names(value: Any) -> tuple[str, ...]:
 
 
 def paths(value: Any) -> tuple[str | tuple[str, ...], ...]:
-    """Paths of claims: each a name, names joined by dots, or a list of names."""
-    if not isinstance(value, list | tuple) or not value:
-        raise Mistake(f"is {_kind(value)}, or empty", 'write a list, as in ["roles"]')
-    return tuple(path(entry) for entry in value)
+    """One path of a claim as text, or a list of paths, each as `path` takes it."""
+    listed = [value] if isinstance(value, str) else value
+    if not isinstance(listed, list | tuple) or not listed:
+        raise Mistake(_not_filled(value), 'write a name, or a list as in ["roles"]')
+    return tuple(path(entry) for entry in listed)
 
 
 def path(value: Any) -> str | tuple[str, ...]:
-    """The path of one claim."""
+    """The path of one claim: a name, names joined by dots, or a list of names."""
     return text(value) if isinstance(value, str) else names(value)
 
 

@@ -100,7 +100,7 @@ def _old_tokens(config: Config) -> Iterator[Finding]:
         yield Finding(
             level="note",
             path="max_token_age",
-            message=f"tokens are accepted for {config.max_token_age:g} seconds, if they say so",
+            message=f"tokens are accepted for {config.max_token_age:.12g} seconds, if they say so",
             remedy=f"allow at most {_LONG_AGE}, the default for tokens with `iat`",
             reference="OWASP ASVS V9.2.1",
         )
@@ -200,7 +200,8 @@ def _long_outage(at: str, issuer: IssuerConfig) -> Iterator[Finding]:
         yield Finding(
             level="warning",
             path=f"{at}.outage_limit",
-            message=f"a withdrawn key is believed for {issuer.outage_limit:g} seconds of an outage",
+            message="a withdrawn key is believed for"
+            f" {issuer.outage_limit:.12g} seconds of an outage",
             remedy=f"allow at most {_LONG_OUTAGE}",
             reference="RFC 8725bis section 3.8",
         )

@@ -248,7 +248,8 @@ class Builder:
         try:
             from jwt_guard.audit.sql import SqlTables
         except ImportError as error:
-            raise ImportError(f"needs the extra jwt-guard-web[sql] ({error.name})") from None
+            message = f"needs {error.name}: pip install 'jwt-guard-web[sql]'"
+            raise ImportError(message) from None
         return SqlTables(url, self._base)
 
     def databases(self) -> list[RowSink]:

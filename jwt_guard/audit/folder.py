@@ -46,6 +46,10 @@ class LogFolder:
         self.public_keys = self.state / "seal-keys.public.json"
         self.subjects = self.state / "subjects.sqlite3"
 
+    def exists(self) -> bool:
+        """Whether there is a log, or a head that tells of one."""
+        return bool(self.parts()) or self.head.exists()
+
     def parts(self) -> list[Path]:
         """All parts, the oldest first."""
         rotated = [

@@ -1,6 +1,7 @@
 """`[audit]`: what is recorded, where it goes, and who may not be recognised in it."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from jwt_guard.settings import (
 __all__ = ["AuditConfig", "DetectorsConfig", "FileConfig", "PrivacyConfig", "TelemetryConfig"]
 
 _DAY = 86_400
+_KIND = re.compile(r"[A-Za-z][A-Za-z0-9_+-]+(?=:)")
+"""What stands in front of a place like a kind of sink; a single letter is a drive of Windows."""
 
 
 def _sinks(value: Any) -> tuple[str, ...]:
@@ -36,6 +39,14 @@ def _sink(value: Any) -> str:
     sink = str(Path(value)) if isinstance(value, os.PathLike) else text(value)
     if sink.strip() in {"ocsf:", "ecs:"}:
         raise Mistake("names a format and no place", "write it as ecs:audit.jsonl")
+    place = split_format(sink)[1]
+    kind = _KIND.match(place)
+    if kind and scheme_of(place) == "file":
+        kinds = ", ".join(f"{name}:" for name in sorted(_VOLATILE))
+        raise Mistake(
+            f"begins with {kind[0]}:, which is no kind of sink",
+            f"write a file's path alone, or one of {kinds}, or a SQL URL",
+        )
     return sink
 
 

@@ -17,11 +17,14 @@ import click
 from jwt_guard.audit.chain import Link
 from jwt_guard.audit.detect.base import Alert
 from jwt_guard.audit.detect.suite import RULES
+from jwt_guard.audit.facts import AUTHENTICATED, DENIED, REFUSED
 from jwt_guard.audit.file import FileSink
+from jwt_guard.audit.observer import EventName
 from jwt_guard.audit.privacy import SubjectKeysUnavailable
 from jwt_guard.audit.reading import Entry, Query
 from jwt_guard.audit.rows import RowSink
 from jwt_guard.audit.seal import Seals, UnusableSealKey
+from jwt_guard.audit.shown import OWN
 from jwt_guard.audit.sinks import SinkFailed
 from jwt_guard.audit.text import printable
 from jwt_guard.audit.verifying import Place, Purge, Report
@@ -43,6 +46,7 @@ __all__ = ["audit"]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _AGO = re.compile(r"(\d{1,6})([smhdw])")
+_EVENTS = sorted({AUTHENTICATED, REFUSED, DENIED, *(each.value for each in EventName), *OWN})
 
 
 @click.group()
@@ -93,7 +97,14 @@ def _moment(ctx: click.Context, option: click.Parameter, value: str | None) -> f
 _FILTERS = (
     click.option("--since", callback=_moment, help="Not before: ISO 8601 (UTC), or 15m, 2h, 3d."),
     click.option("--until", callback=_moment, help="Before: as --since."),
-    click.option("--event", "events", multiple=True, help="An event's name; may be repeated."),
+    click.option(
+        "--event",
+        "events",
+        multiple=True,
+        type=click.Choice(_EVENTS),
+        metavar="NAME",
+        help="An event's name; may be repeated.",
+    ),
     click.option("--reason", help="The exact reason, as in token_expired."),
     click.option("--subject", help="A person, by `sub`; looked up in the subjects' keys."),
     click.option("--issuer", help="The person's issuer, where there are several."),
@@ -105,9 +116,10 @@ _FILTERS = (
 
 
 def _filtered(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a command the `Query` that its options make."""
+    """Gives a command the `Query` that its options make, and a log that is there."""
 
     def command(log: Log, **rest: Any) -> Any:
+        log.must_exist()
         return function(log, query=_query(log, rest), **rest)
 
     wrapped = update_wrapper(command, function)
@@ -174,7 +186,10 @@ def _interrupted() -> Event:
 @click.option("--limit", type=click.IntRange(1), help="How many at most.")
 @click.option("--reveal", is_flag=True, help="Name the people behind the pseudonyms.")
 def search(log: Log, query: Query, as_json_: bool, limit: int | None, reveal: bool) -> None:
-    """Show all records that match. Exit status 1 when there is none."""
+    """Show all records that match.
+
+    Exit status: 0 when there are some, 1 when there is none, 2 when there is no such log.
+    """
     bad: list[Place] = []
     found = 0
     name = _revealer(log) if reveal else None
@@ -184,7 +199,8 @@ def search(log: Log, query: Query, as_json_: bool, limit: int | None, reveal: bo
         if limit is not None and found >= limit:
             break
     _complain(bad)
-    raise click.exceptions.Exit(0 if found else BAD)
+    if not found:
+        raise bad_end("nothing was found")
 
 
 def _revealer(log: Log) -> Callable[[str], str]:
@@ -209,8 +225,9 @@ def _revealer(log: Log) -> Callable[[str], str]:
 def verify(log: Log, as_json_: bool, public_key: Path | None, expect: str | None) -> None:
     """Verify that no record was changed, removed, inserted, reordered or cut off.
 
-    Exit status: 0 when all is as it was written, 1 when not.
+    Exit status: 0 when all is as it was written, 1 when not, 2 when there is no such log.
     """
+    log.must_exist()
     seals = _seals(public_key or log.kept.public_keys)
     began = time.perf_counter()
     report = log.kept.verified(seals, _expected(expect))
@@ -278,7 +295,7 @@ def _readable(report: Report, took: float) -> str:
 def scan(log: Log, query: Query, as_json_: bool, disable: tuple[str, ...]) -> None:
     """Judge the log afterwards, by the rules that also run in the application.
 
-    Exit status: 0 when nothing looks wrong, 1 when something does.
+    Exit status: 0 when nothing looks wrong, 1 when something does, 2 when there is no such log.
     """
     suite = log.builder.suite(disable)
     bad: list[Place] = []
@@ -413,6 +430,7 @@ def serve(log: Log, host: str, port: int, role_: str) -> None:
 
     The guard of the configuration decides, and whoever looks is on record like everybody else.
     """
+    log.must_exist()
     from jwt_guard.cli.audit_dashboard import Dashboard, Server
     from jwt_guard.requirements import role
 

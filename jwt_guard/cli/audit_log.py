@@ -79,6 +79,7 @@ class _Files:
     def __init__(self, builder: Builder, path: Path) -> None:
         self._builder = builder
         self._path = path
+        self.folder = LogFolder(path)
 
     @property
     def lines(self) -> Lines:
@@ -86,7 +87,7 @@ class _Files:
 
     @property
     def public_keys(self) -> Path:
-        return LogFolder(self._path).public_keys
+        return self.folder.public_keys
 
     @property
     def sink(self) -> FileSink:
@@ -224,6 +225,11 @@ class Log:
         if databases:
             return databases[0]
         raise wrong_use("the configuration names no file or database in `[audit]`")
+
+    def must_exist(self) -> None:
+        """Ends the command where there is no such file; a database tells it by itself."""
+        if isinstance(self.kept, _Files) and not self.kept.folder.exists():
+            raise wrong_use(f"there is no log at {self.kept.folder.log.absolute()}")
 
     def wanted(self, query: Query, bad: list[Place]) -> Iterator[Entry]:
         """All records that are wanted, the oldest first."""

@@ -57,16 +57,20 @@ def _on_key_file(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @contextmanager
-def _reported() -> Any:
+def _reported(file: KeyFile) -> Any:
     """What cannot be done, said on standard error: 1 for bad keys, 2 for wrong use."""
     try:
         yield
     except UnusableKeys as error:
+        if not file.path.exists():
+            remedy = "make it with `jwt-guard keys generate`"
+            raise wrong_use(f"there is no file {file.path}: {remedy}") from None
         raise bad_end(str(error)) from None
     except KeysRefused as error:
         raise wrong_use(str(error)) from None
     except OSError as error:
-        raise wrong_use(error.strerror or "the file cannot be written") from None
+        why = error.strerror or "the file cannot be written"
+        raise wrong_use(f"{file.path}: {why}") from None
 
 
 @click.group()
@@ -89,7 +93,7 @@ def keys() -> None:
 def generate(file: KeyFile, as_json_: bool, algorithm: str) -> None:
     """Make a file of a current key and the next one, readable by you only."""
     document = new_keys(algorithm, file.clock())
-    with _reported():
+    with _reported(file):
         file.create(document)
     _show(document, as_json_)
 
@@ -98,7 +102,7 @@ def generate(file: KeyFile, as_json_: bool, algorithm: str) -> None:
 @_on_key_file
 def list_(file: KeyFile, as_json_: bool) -> None:
     """List the keys, without their private parts."""
-    with _reported():
+    with _reported(file):
         _show(file.read(), as_json_)
 
 
@@ -124,7 +128,7 @@ def rotate(file: KeyFile, as_json_: bool, overlap: int, algorithm: str | None) -
     lives = click.get_current_context().meta.get(_LONGEST_LIFE, 0)
     if overlap < lives:
         raise click.UsageError(f"tokens live {lives:g} seconds; --overlap must be as long at least")
-    with _reported():
+    with _reported(file):
         changed = file.change(
             lambda document, now: rotated(document, now, overlap=overlap, algorithm=algorithm)
         )
@@ -139,7 +143,7 @@ def retire(file: KeyFile, as_json_: bool, kid: str) -> None:
 
     Other services learn of it when they next read the published set.
     """
-    with _reported():
+    with _reported(file):
         changed = file.change(lambda document, now: retired(document, kid, now))
     _show(changed, as_json_)
 
@@ -148,7 +152,7 @@ def retire(file: KeyFile, as_json_: bool, kid: str) -> None:
 @_on_key_file
 def publish(file: KeyFile, as_json_: bool) -> None:
     """Print the JWK set to publish: public parts only, and no secrets."""
-    with _reported():
+    with _reported(file):
         say(as_json(SigningKeys.from_jwks(file.read()).public_jwks()))
 
 

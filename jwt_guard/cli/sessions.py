@@ -134,7 +134,10 @@ def _opened(config: Path) -> Generator[Guard]:
     given: Guard | None = click.get_current_context().obj
     guard = guard_from(config) if given is None else given
     if guard.config.store.url.startswith("memory:"):
-        raise wrong_use("a store in memory lives in its own process: nothing to see here")
+        raise wrong_use(
+            "a store in memory lives in its own process, and cannot be seen from here: "
+            "set `url` of `[store]` to a database, such as sqlite:///sessions.db"
+        )
     try:
         yield guard
     except Refusal as refusal:

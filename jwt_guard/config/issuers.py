@@ -11,7 +11,7 @@ from jwt_guard.errors import ConfigurationError, Problem
 from jwt_guard.keys.algorithms import ALGORITHMS
 from jwt_guard.keys.decryption import CONTENT_ENCRYPTION, KEY_MANAGEMENT
 from jwt_guard.keys.reach import Reach
-from jwt_guard.keys.urls import is_fetchable
+from jwt_guard.keys.urls import is_fetchable, is_http_elsewhere
 from jwt_guard.settings import (
     Mistake,
     boolean,
@@ -208,8 +208,10 @@ class IssuerConfig:
             yield problem_at(at, "decryption_keys", message, "name our private keys")
         if not sound >= {"keys", "secret"}:
             return
-        if (self.keys is None) == (self.secret is None):
+        if self.keys is None and self.secret is None:
             yield problem_at(at, "keys", "needs keys or a secret, one of them", "set `keys`")
+        if self.keys is not None and self.secret is not None:
+            yield problem_at(at, "keys", "has a `secret` beside it", "remove one of the two")
         if self.secret is not None and not ALGORITHMS[self.algorithms[0]].symmetric:
             yield problem_at(
                 at, "secret", "goes with HS256, HS384 or HS512 only", "set `keys` instead"
@@ -234,7 +236,7 @@ class IssuerConfig:
             if "{" in each.issuer or (each.place is not None and "{" in each.place):
                 message = "holds braces that no tenant fills"
                 return [problem_at(at, "issuer", message, f"write {_TENANT}, and list `tenants`")]
-            written = right_form(each.issuer)
+            written = right_form(each.issuer, self.profile)
             if written is not None:
                 return [
                     problem_at(at, "issuer", "is no name that its tokens bear", f"write {written}")
@@ -281,6 +283,12 @@ class IssuerConfig:
                 "algorithms",
                 "are HMAC's, whose secrets never come over the network",
                 "set `secret` instead of `keys`",
+            ),
+            (
+                is_http_elsewhere(place),
+                name,
+                "is an http URL of another host",
+                "use TLS, a port on this host (`allow_http` is for that alone), or keys in a file",
             ),
             (
                 not is_fetchable(place, reach),

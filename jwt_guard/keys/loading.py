@@ -50,10 +50,16 @@ MAX_KEYS = 200
 
 
 class UnusableKeys(JWTGuardError):
-    """Key material of which nothing can be used. `reasons` say why, without any of its value."""
+    """Key material of which nothing can be used.
 
-    def __init__(self, *reasons: str) -> None:
+    Attributes:
+        reasons: why, without any of its value.
+        remedy: what would help, where that is more than other keys.
+    """
+
+    def __init__(self, *reasons: str, remedy: str | None = None) -> None:
         self.reasons = reasons
+        self.remedy = remedy
         super().__init__("; ".join(reasons))
 
 

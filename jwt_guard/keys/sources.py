@@ -166,7 +166,8 @@ def referred(value: str, base: Path) -> str:
 def _variable(name: str) -> str:
     found = os.environ.get(name)
     if not found:
-        raise UnusableKeys(f"the environment variable {name!r} is not set")
+        remedy = f"set {name} in the environment of this process"
+        raise UnusableKeys(f"the environment variable {name!r} is not set", remedy=remedy)
     return found
 
 

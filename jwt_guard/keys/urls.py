@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 from jwt_guard.keys.reach import Reach
 
-__all__ = ["is_fetchable", "is_loopback_http"]
+__all__ = ["is_fetchable", "is_http_elsewhere", "is_loopback_http"]
 
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -26,6 +26,12 @@ def is_loopback_http(url: str) -> bool:
     """Whether it is an http URL of this very host."""
     scheme, host = _parts(url)
     return scheme == "http" and host in _LOOPBACK_NAMES
+
+
+def is_http_elsewhere(url: str) -> bool:
+    """Whether it is an http URL of another host."""
+    scheme, host = _parts(url)
+    return scheme == "http" and bool(host) and host not in _LOOPBACK_NAMES
 
 
 def _parts(url: str) -> tuple[str, str | None]:

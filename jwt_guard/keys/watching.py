@@ -181,4 +181,5 @@ def read_text(file: Path) -> str:
         return file.read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not text"
-        raise UnusableKeys(f"{file.name}: {why}") from None
+        remedy = f"put keys that can be read into {file.absolute()}"
+        raise UnusableKeys(f"{file.name}: {why}", remedy=remedy) from None

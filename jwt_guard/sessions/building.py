@@ -137,7 +137,8 @@ def refresh_keys_of(settings: TokenSettings, base: Path) -> RefreshKeys:
     try:
         return RefreshKeys(server_secrets(settings, base))
     except UnusableKeys as error:
-        problem = Problem(path=path, message=str(error), remedy="set what it refers to")
+        remedy = error.remedy or "set what it refers to"
+        problem = Problem(path=path, message=str(error), remedy=remedy)
     except ValueError:
         remedy = "write `openssl rand -hex 32` into it"
         message = f"holds less than {SHORTEST_SECRET} bytes"

@@ -5,7 +5,12 @@ from pathlib import Path
 from jwt_guard.stores.memory import MemoryStore
 from jwt_guard.stores.protocol import Store, UnusableStore
 
-__all__ = ["open_store"]
+__all__ = ["is_djangos", "open_store"]
+
+
+def is_djangos(url: str) -> bool:
+    """Whether a store is a database of a Django project, which only the project can open."""
+    return url.startswith("django:")
 
 
 def open_store(url: str, base: Path, *, timeout: float) -> Store:
@@ -19,6 +24,11 @@ def open_store(url: str, base: Path, *, timeout: float) -> Store:
     Raises:
         UnusableStore: the URL is not understood, or the extra that it needs is not installed.
     """
+    if is_djangos(url):
+        raise UnusableStore(
+            "is a database of a Django project, which is at hand there alone",
+            "use `manage.py jwt_guard_sessions` and `manage.py jwt_guard_audit`, which serve it",
+        )
     kind = url.partition(":")[0].partition("+")[0]
     if kind == "memory":
         return MemoryStore()
@@ -26,8 +36,6 @@ def open_store(url: str, base: Path, *, timeout: float) -> Store:
         return _sql(url, base, timeout)
     if kind in {"valkey", "valkeys", "redis", "rediss"}:
         return _valkey(url, timeout)
-    if kind == "django":
-        raise UnusableStore("is a database of a Django project, which its `manage.py` opens")
     raise UnusableStore("is not the URL of a store that is known")
 
 
@@ -35,7 +43,7 @@ def _sql(url: str, base: Path, timeout: float) -> Store:
     try:
         from jwt_guard.stores.sql import SqlStore
     except ImportError as error:
-        raise UnusableStore(f"needs the extra jwt-guard-web[sql] ({error.name})") from None
+        raise _without("sql", error) from None
     return SqlStore.from_url(url, base, timeout=timeout)
 
 
@@ -43,5 +51,10 @@ def _valkey(url: str, timeout: float) -> Store:
     try:
         from jwt_guard.stores.valkey import ValkeyStore
     except ImportError as error:
-        raise UnusableStore(f"needs the extra jwt-guard-web[valkey] ({error.name})") from None
+        raise _without("valkey", error) from None
     return ValkeyStore.from_url(url, timeout=timeout)
+
+
+def _without(extra: str, error: ImportError) -> UnusableStore:
+    package = f"jwt-guard-web[{extra}]"
+    return UnusableStore(f"needs the extra {package} ({error.name})", f"pip install '{package}'")

@@ -209,7 +209,15 @@ def cut_off_key(sid: str) -> str:
 
 
 class UnusableStore(Exception):
-    """A URL that no store can be opened by. The text says why, without the URL and its password."""
+    """A URL that no store can be opened by. The text says why, without the URL and its password.
+
+    Attributes:
+        remedy: what would help, where that is more than another URL.
+    """
+
+    def __init__(self, why: str, remedy: str | None = None) -> None:
+        self.remedy = remedy
+        super().__init__(why)
 
 
 _logger = logging.getLogger("jwt_guard.stores")

@@ -134,7 +134,10 @@ class SqlStore:
             parsed = parsed.set(database=str(base / str(parsed.database)))
         store = cls(parsed, timeout=timeout)
         if not store._engines.has_driver():
-            raise UnusableStore("needs a driver, such as psycopg")
+            raise UnusableStore(
+                "needs a driver, such as psycopg",
+                "pip install 'jwt-guard-web[sql]', or the driver that it names",
+            )
         return store
 
     def _work(

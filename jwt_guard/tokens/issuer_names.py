@@ -28,6 +28,11 @@ class _Form:
     written: str
 
 
+_OKTA = _Form(
+    hosts=r"[^/]+\.okta(preview|-emea|-gov)?\.com",
+    path="(/oauth2/[^/]+)?",
+    written="https://<you>.okta.com/oauth2/<authorization server>, without a slash at its end",
+)
 _FORMS = (
     _Form(
         hosts=r"login\.microsoftonline\.com",
@@ -41,11 +46,7 @@ _FORMS = (
         written="https://sts.windows.net/<tenant's GUID>/, with the slash",
     ),
     _Form(hosts=r"[^/]+\.auth0\.com", path="/", written="https://<tenant>.auth0.com/, slash too"),
-    _Form(
-        hosts=r"[^/]+\.okta(preview|-emea|-gov)?\.com",
-        path="(/oauth2/[^/]+)?",
-        written="https://<you>.okta.com/oauth2/<authorization server>, without a slash at its end",
-    ),
+    _OKTA,
     _Form(
         hosts=r"cognito-idp\.[a-z0-9-]+\.amazonaws\.com(\.cn)?",
         path=r"/[a-z0-9-]+_[A-Za-z0-9]+",
@@ -55,8 +56,16 @@ _FORMS = (
 )
 
 
-def right_form(issuer: str) -> str | None:
-    """How an issuer at this host is named, where the name is not in that form; else None."""
+def right_form(issuer: str, profile: str) -> str | None:
+    """How an issuer is named, where the name is not in that form; else None.
+
+    Args:
+        issuer: its name, whose host tells whose form that is.
+        profile: the kind of its tokens. Okta's access tokens for others come from a custom
+            authorization server, also under a host of one's own.
+    """
+    if profile == "okta" and "/oauth2/" not in issuer:
+        return _OKTA.written
     try:
         parts = urlsplit(issuer)
     except ValueError:

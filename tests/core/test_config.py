@@ -82,6 +82,13 @@ def test_keys_of_a_file_stand_relative_to_it(file: Path, monkeypatch: pytest.Mon
         ("JWT_GUARD__ISSUERS_IN_CODE", "true", lambda c: c.issuers_in_code is True),
         ("JWT_GUARD__ROUTES__PUBLIC", '["/health"]', lambda c: c.routes.public == ("/health",)),
         ("JWT_GUARD__AUDIENCE", "a b", lambda c: c.audience == ("a b",)),
+        ("JWT_GUARD__AUDIENCE", "a,b", lambda c: c.audience == ("a,b",)),
+        ("JWT_GUARD__AUDIENCE", '["a", "b"]', lambda c: c.audience == ("a", "b")),
+        (
+            "JWT_GUARD__ISSUERS",
+            '[{issuer = "other", keys = "discover.json", algorithms = ["ES256"]}]',
+            lambda c: [each.issuer for each in c.issuers] == ["other"],
+        ),
         ("JWT_GUARD__AUDIENCE", "9" * 5000, lambda c: c.audience == ("9" * 5000,)),
         ("JWT_GUARD__AUDIENCE", "[" * 5000, lambda c: c.audience == ("[" * 5000,)),
     ],
@@ -272,7 +279,7 @@ def test_an_unknown_key_comes_with_a_suggestion(raw: Any, path: str, remedy: str
         (_issuer(profile=5), "issuers[0].profile"),
         (_issuer(clients=[]), "issuers[0].clients"),
         (_issuer(client_subjects="no"), "issuers[0].client_subjects"),
-        (configuration(roles={"claims": "roles"}), "roles.claims"),
+        (configuration(roles={"claims": ""}), "roles.claims"),
         (configuration(roles={"claims": [5]}), "roles.claims"),
         (configuration(roles={"hierarchy": []}), "roles.hierarchy"),
         (configuration(roles={"hierarchy": {"": ["x"]}}), "roles.hierarchy"),
@@ -287,11 +294,15 @@ def test_an_unknown_key_comes_with_a_suggestion(raw: Any, path: str, remedy: str
         (configuration(routes={"public": ["/a*b"]}), "routes.public"),
         (configuration(routes={"public": ["/a*"]}), "routes.public"),
         (configuration(routes={"public": ["/*/a/*"]}), "routes.public"),
+        (configuration(routes={"public": ["/u/<id>"]}), "routes.public"),
+        (configuration(routes={"public": ["/t/{tenant}/*"]}), "routes.public"),
         (configuration(tokens={}), "tokens.issuer"),
         (configuration(tokens=5), "tokens"),
         (configuration(cookies={"enabled": 1}), "cookies.enabled"),
         (configuration(cache={"size": -1}), "cache.size"),
         (configuration(audit={"sink": ""}), "audit.sink"),
+        (configuration(audit={"sink": "kafka:foo"}), "audit.sink"),
+        (configuration(audit={"sink": ["audit.jsonl", "ecs:file:x"]}), "audit.sink"),
         (configuration(store={"url": 5}), "store.url"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -449,7 +460,8 @@ def test_all_unusable_keys_are_reported_at_once(monkeypatch: pytest.MonkeyPatch)
         (text, "x", ["", " ", 5, None, [], b"x", "\udfff"]),
         (names, ["x"], [[], "", [""], [None], {}, None, 5]),
         (path, ["a", "b"], ["", [], 5]),
-        (paths, ["a", ["b", "c"]], ["a", [], [5], None]),
+        (paths, ["a", ["b", "c"]], ["", [], [5], None]),
+        (paths, "a.b", [5, {}]),
         (integer(1, 3), 3, [0, 4, 1.0, True, "1", None]),
         (seconds(1, 3), 1.5, [0.9, 3.1, True, "1", None, float("nan"), float("inf"), 10**400]),
         (table(names), {"a": ["b"]}, [[], {"a": 5}, {5: "b"}, None]),
@@ -468,3 +480,70 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
     """Keys that point at a folder are a problem of theirs."""
     (problem,) = key_problems(_issuer(keys=os.fspath(tmp_path)))
     assert problem.path == "issuers[0].keys"
+
+
+def test_keys_that_are_not_there_are_told_with_where_to_put_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The whole path of the file, or the variable; other keys would be no remedy."""
+    monkeypatch.delenv("NOT_SET", raising=False)
+    raw = configuration(
+        issuers=[
+            {"issuer": "a", "keys": "missing.json", "algorithms": ["RS256"]},
+            {"issuer": "b", "keys": "env:NOT_SET", "algorithms": ["RS256"]},
+            {"issuer": "c", "keys": jwks("ES256"), "algorithms": ["RS256"]},
+        ],
+        tokens={"issuer": "own", "signing_keys": "own.json"},
+    )
+    monkeypatch.chdir(tmp_path)
+    put = "put keys that can be read into"
+    assert [problem.remedy for problem in key_problems(raw)] == [
+        f"{put} {tmp_path / 'own.json'}, or make one with `jwt-guard keys generate`",
+        f"{put} {tmp_path / 'missing.json'}",
+        "set NOT_SET in the environment of this process",
+        "give keys for RS256 that are strong and distinct",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("raw", "message", "remedy"),
+    [
+        (_issuer(algorithms=[]), "is empty", "write a name or a list of names"),
+        (configuration(audience=[]), "is empty", "write a name or a list of names"),
+        (configuration(audience=" "), "is empty", "write text in quotes"),
+        (configuration(audience=5), "is a number", "write a name or a list of names"),
+        (configuration(realm=["x"]), "is a list", "write text in quotes"),
+        (configuration(max_token_age=-1), "is not a time in range", "write seconds, 1 to 31536000"),
+        (_issuer(secret="x"), "has a `secret` beside it", "remove one of the two"),
+        (
+            configuration(routes={"public": ["/u/<id>"]}),
+            "holds what is no path",
+            "'/u/<id>' is a route, and no path: write whole paths, or /name/* for all below",
+        ),
+        (
+            configuration(audit={"sink": "ecs:kafka:foo"}),
+            "begins with kafka:, which is no kind of sink",
+            "write a file's path alone, or one of logging:, otel:, python:, syslog:, or a SQL URL",
+        ),
+    ],
+)
+def test_a_mistake_is_told_as_what_it_is(raw: Any, message: str, remedy: str) -> None:
+    """What is said of a value holds for that very value, and the remedy mends it."""
+    found = [(problem.message, problem.remedy) for problem in problems(raw)]
+    assert (message, remedy) in found
+
+
+@pytest.mark.parametrize("sink", ["C:/logs/audit.jsonl", "ecs:D:audit.jsonl", "./a:b.jsonl"])
+def test_a_file_may_have_a_colon(sink: str) -> None:
+    """A drive is no kind of sink, nor is what stands in a folder."""
+    assert Config.load(configuration(audit={"sink": sink})).audit.sink == (sink,)
+
+
+def test_one_place_of_claims_needs_no_list() -> None:
+    """As one audience needs none; a list in a list is a path whose names hold dots."""
+    raw = _issuer(role_claims="realm.roles", scope_claims="scp", permission_claims=[["a.b", "c"]])
+    config = Config.load({**raw, "roles": {"claims": "groups"}})
+    issuer = config.issuers[0]
+    assert (issuer.role_claims, issuer.scope_claims) == (("realm.roles",), ("scp",))
+    assert issuer.permission_claims == (("a.b", "c"),)
+    assert config.roles.claims == ("groups",)

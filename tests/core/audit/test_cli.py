@@ -102,8 +102,9 @@ def test_search_finds_a_person_by_their_own_name(config: Path) -> None:
         (["--address", "192.0.2.0", "--limit", "2"], 2),
     ]:
         result = audit(config, "search", "--json", *filters)
-        assert len(result.output.splitlines()) == found, filters
+        assert len(result.stdout.splitlines()) == found, filters
         assert result.exit_code == (0 if found else 1)
+        assert result.stderr == ("" if found else "nothing was found\n")
 
 
 def test_search_names_people_only_when_asked(config: Path) -> None:
@@ -226,6 +227,7 @@ def test_lines_that_are_no_records_are_reported_and_skipped(config: Path) -> Non
         ["search", "--since", "yesterday"],
         ["verify", "--expect", "nonsense"],
         ["search", "--event"],
+        ["search", "--event", "foo"],
         ["nonsense"],
     ],
 )
@@ -240,3 +242,38 @@ def test_no_log_is_wrong_use(tmp_path: Path) -> None:
     file = tmp_path / "jwt_guard.toml"
     file.write_text(f'audience = "a"\n[tokens]\nissuer = "{ISSUER}"\nsigning_keys = "keys.json"\n')
     assert audit(file, "tail").exit_code == 2
+
+
+def test_an_event_that_there_is_not_is_told_with_those_that_there_are(config: Path) -> None:
+    """Those of requests, of sessions, and of the log itself."""
+    result = audit(config, "search", "--event", "login-failed")
+    assert all(f"'{name}'" in result.stderr for name in ("refused", "login_failed", "purged"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["tail"],
+        ["tail", "--follow"],
+        ["search"],
+        ["search", "--subject", "ada"],
+        ["scan"],
+        ["export"],
+        ["verify"],
+        ["serve", "--port", "0"],
+    ],
+    ids=" ".join,
+)
+def test_a_log_that_is_not_there_is_wrong_use(config: Path, arguments: list[str]) -> None:
+    """A slip in its name must not pass for a log in which nothing is wrong."""
+    result = audit(config, *arguments, "--log", str(config.parent / "typo.jsonl"))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == f"there is no log at {config.parent / 'typo.jsonl'}\n"
+
+
+def test_a_log_whose_files_are_gone_is_no_slip(config: Path) -> None:
+    """Its head tells that there was one: verifying reports that it is missed."""
+    (config.parent / "audit.jsonl").unlink()
+    result = audit(config, "verify")
+    assert result.exit_code == 1
+    assert "problem" in result.stdout

@@ -1,10 +1,14 @@
 """The commands verify, issue and check, as a shell sees them."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from jwt_guard.cli import main
 from jwt_guard.keys.signing import generate_key
@@ -117,6 +121,61 @@ def test_verify_answers_a_refused_token_in_one_shape(config: Path) -> None:
     assert call("verify", "--config", config, "hello").stdout == "refused  token_malformed\n"
 
 
+def test_verify_tells_what_the_guard_made_of_the_claims(config: Path) -> None:
+    """What handlers see of the caller, in an order that is the same each time."""
+    options = ["--role", "b", "--role", "a", "--scope", "s:w", "--scope", "s:r", "--tenant", "acme"]
+    token = issued(config, *options, "--claim", "permissions=[]", "--claim", "sid=s1")
+    claims, told = (
+        json.loads(call("verify", "--config", config, "--json", token).stdout)[name]
+        for name in ("claims", "principal")
+    )
+    assert told == {
+        "subject": "ada",
+        "issuer": "https://app.example.test",
+        "roles": ["a", "b"],
+        "scopes": ["s:r", "s:w"],
+        "permissions": [],
+        "tenant": "acme",
+        "client_id": "jwt-guard-cli",
+        "token_id": claims["jti"],
+        "session_id": "s1",
+        "issued_at": claims["iat"],
+        "expires_at": claims["exp"],
+        "authenticated_at": None,
+        "acr": None,
+        "is_bound": False,
+    }
+    assert call("verify", "--config", config, token).stdout == (
+        "good     ada of https://app.example.test  roles a, b  scopes s:r, s:w  tenant acme\n"
+    )
+    plain = call("verify", "--config", config, issued(config))
+    assert plain.stdout == "good     ada of https://app.example.test\n"
+
+
+def test_verify_tells_a_subject_that_stands_elsewhere(config: Path) -> None:
+    """A profile may take the subject from another claim than `sub`."""
+    config.write_text(
+        'audience = "a"\n[[issuers]]\nissuer = "https://i.test"\nkeys = "keys.json"\n'
+        'algorithms = ["ES256"]\nprofile = "simplejwt"\n'
+    )
+    (entry,) = json.loads(config.with_name("keys.json").read_text())["keys"]
+    header = {"alg": "ES256", "typ": "JWT", "kid": entry["kid"]}
+    claims = {"iss": "https://i.test", "aud": "a", "exp": 99_999_999_999, "user_id": "7"}
+    claims |= {"jti": "j", "token_type": "access"}
+    token = jwt.encode(header, claims, ECKey.import_key(entry), algorithms=["ES256"])
+    assert call("verify", "--config", config, token).stdout == "good     7 of https://i.test\n"
+
+
+@pytest.mark.parametrize("prefix", ["Bearer ", "bearer "])
+def test_verify_hints_at_the_scheme_in_front_of_a_token(config: Path, prefix: str) -> None:
+    """It is refused as it would be there, and who copied a whole header learns why."""
+    token = issued(config)
+    result = call("verify", "--config", config, prefix + token)
+    assert (result.exit_code, result.stdout) == (1, "refused  token_malformed\n")
+    assert result.stderr == "`Bearer` is no part of the token: give what follows it\n"
+    assert call("verify", "--config", config, token).stderr == ""
+
+
 def test_verify_survives_bytes_that_are_no_text(config: Path) -> None:
     """Bytes that no encoding knows are a refused token."""
     result = call("verify", "--config", config, "-", stdin=b"\xff\xfe.\x00.\n\xf0\n")
@@ -219,6 +278,67 @@ algorithms = ["HS256"]
         "issuers[1].secret": "warning",
         "issuers[1].algorithms": "note",
     }
+
+
+def test_check_fetches_nothing_and_says_so(config: Path) -> None:
+    """Where nobody answers, a configuration is good all the same; its help owns to that."""
+    config.write_text(
+        'audience = "a"\n[[issuers]]\nissuer = "https://i.test"\nkeys = "discover"\n'
+        'algorithms = ["ES256"]\n'
+    )
+    assert call("check", "--config", config).exit_code == 0
+    assert "Nothing is fetched" in call("check", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "added", "remedy"),
+    [
+        ("sqlalchemy", '[store]\nurl = "sqlite:///s.db"', "pip install 'jwt-guard-web[sql]'"),
+        ("valkey", '[store]\nurl = "valkey://host"', "pip install 'jwt-guard-web[valkey]'"),
+        ("sqlalchemy", '[audit]\nsink = "sqlite:///a.db"', "pip install 'jwt-guard-web[sql]'"),
+    ],
+)
+def test_check_tells_how_to_get_what_is_not_installed(
+    config: Path, module: str, added: str, remedy: str
+) -> None:
+    """A store of another kind would be no remedy."""
+    config.write_text(CONFIG + added)
+    # None in sys.modules makes Python behave as if the module were not installed.
+    program = f"import sys; sys.modules[{module!r}] = None; from jwt_guard.cli import main; main()"
+    command = [sys.executable, "-c", program, "check", "--config", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    assert remedy in done.stdout
+
+
+@pytest.fixture
+def djangos(config: Path) -> Path:
+    """A configuration whose store is a database of a Django project."""
+    config.write_text(CONFIG + '[store]\nurl = "django://default"\n')
+    return config
+
+
+@pytest.mark.parametrize(
+    "arguments", [["issue", "--subject", "ada"], ["verify", "x"], ["sessions", "list", "ada"]]
+)
+def test_a_store_of_django_is_served_by_its_project(djangos: Path, arguments: list[str]) -> None:
+    """Nobody is told to give up the store that they chose."""
+    result = call(*arguments, "--config", djangos)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "store.url: is a database of a Django project" in result.stderr
+    assert "`manage.py jwt_guard_sessions` and `manage.py jwt_guard_audit`" in result.stderr
+    assert "memory://" not in result.stderr
+
+
+def test_check_does_without_a_store_of_django(djangos: Path) -> None:
+    """All else is checked, and a note says what is not."""
+    good = call("check", "--config", djangos, "--json")
+    notes = {each["path"]: each["message"] for each in json.loads(good.stdout)["findings"]}
+    assert good.exit_code == 0
+    assert notes["store.url"] == "is a database of a Django project, and not looked at here"
+    djangos.write_text(djangos.read_text() + "[cache]\nsize = -1\n")
+    bad = json.loads(call("check", "--config", djangos, "--json").stdout)
+    assert [each["path"] for each in bad["problems"]] == ["cache.size"]
 
 
 def test_check_of_no_file_is_wrong_use(tmp_path: Path) -> None:

@@ -116,6 +116,22 @@ def test_wrong_use_is_2(folder: Path) -> None:
     assert _run("list", "--config", "env.toml").exit_code == 2
 
 
+@pytest.mark.parametrize(
+    "arguments", [["list"], ["rotate", "--overlap", "600"], ["publish"], ["retire", "x"]]
+)
+def test_a_file_that_is_not_there_is_wrong_use(folder: Path, arguments: list[str]) -> None:
+    """As it is for every command, with the file's name and how to make it."""
+    result = _run(*arguments, "--file", "nope.json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == ("there is no file nope.json: make it with `jwt-guard keys generate`\n")
+
+
+def test_a_file_that_cannot_be_made_is_told_by_its_path(folder: Path) -> None:
+    """Else nobody would know which file it is that the system has not."""
+    result = _run("generate", "--file", "missing-folder/keys.json")
+    assert result.stderr == "missing-folder/keys.json: No such file or directory\n"
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"keys": [{"kty": "EC"}]}', "\0"])
 def test_bad_keys_are_1(folder: Path, text: str) -> None:
     """Whatever is asked of them, in one line without a traceback."""

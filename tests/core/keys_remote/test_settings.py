@@ -104,6 +104,27 @@ def test_names_that_a_provider_does_not_bear(host: str, right: str, wrong: list[
         assert problem.remedy.startswith("write https://")
 
 
+@pytest.mark.parametrize("issuer", ["https://acme.okta.com", "https://login.acme.test"])
+def test_okta_needs_a_custom_authorization_server(issuer: str) -> None:
+    """Access tokens of the other one are for Okta itself; its ID tokens may be taken."""
+    (problem,) = problems(_entry(issuer=issuer, profile="okta"))
+    assert problem.path == "issuers[0].issuer"
+    assert "/oauth2/<authorization server>" in problem.remedy
+    assert Config.load(_entry(issuer=f"{issuer}/oauth2/default", profile="okta")).issuers
+    assert Config.load(_entry(issuer=issuer, profile="id-token")).issuers
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"allow_http": True}, {"allow_http": True, "private_network": True}]
+)
+def test_http_to_another_host_has_no_setting(changes: dict[str, bool]) -> None:
+    """It is not sent round in a circle between settings that do not help."""
+    keys = "http://keycloak:8080/realms/acme/protocol/openid-connect/certs"
+    (problem,) = problems(_entry(keys=keys, **changes))
+    assert problem.message == "is an http URL of another host"
+    assert problem.remedy.startswith("use TLS, a port on this host")
+
+
 def test_tenants_are_named_as_their_provider_does() -> None:
     """A template is no way around it."""
     issuer = "https://login.microsoftonline.com/{tenant}/v2.0"
@@ -127,7 +148,7 @@ def test_a_template_fills_in_whose_tokens_they_are() -> None:
 @given(issuer=st.text() | st.from_regex(r"https://[\[\]a-z:/@?{}.]+"))
 def test_no_name_breaks_the_check(issuer: str) -> None:
     """Whatever stands there is either fine or told."""
-    assert isinstance(right_form(issuer), str | None)
+    assert isinstance(right_form(issuer, "rfc9068"), str | None)
     for keys in ("discover", issuer):
         with suppress(ConfigurationError):
             Config.load(_entry(issuer=issuer, keys=keys))
@@ -148,8 +169,9 @@ def test_mistakes_are_named_by_the_table_that_they_stand_in() -> None:
 
 def test_what_weakens_is_reported() -> None:
     """Private networks are worth a note, days of an outage a warning."""
-    config = Config.load(_entry(private_network=True, outage_limit=200_000))
+    config = Config.load(_entry(private_network=True, outage_limit=2_592_000))
     levels = {finding.path: finding.level for finding in findings(config)}
+    assert any("for 2592000 seconds" in finding.message for finding in findings(config))
     assert levels["issuers[0].private_network"] == "note"
     assert levels["issuers[0].outage_limit"] == "warning"
     defaults = {finding.path for finding in findings(Config.load(_entry()))}

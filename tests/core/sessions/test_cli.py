@@ -150,7 +150,9 @@ def test_purge(place: Place) -> None:
 
 def test_where_there_is_nothing_to_see(tmp_path: Path) -> None:
     """A store in memory is another process's: status 2; a dead one: 1, without a traceback."""
-    assert Place(tmp_path, "memory://").call("list", "ada").exit_code == 2
+    in_memory = Place(tmp_path, "memory://").call("list", "ada")
+    assert in_memory.exit_code == 2
+    assert "set `url` of `[store]` to a database" in in_memory.stderr
     dead = Place(tmp_path, "valkey://127.0.0.1:1").call("list", "ada")
     assert (dead.exit_code, dead.stderr.count("\n")) == (1, 1)
     outside = Place(tmp_path)
