@@ -4,6 +4,7 @@ A requirement is built once, where the route is declared, and checked on every r
 raises for what a caller sent: it answers the `Refusal` that the caller deserves, or None.
 """
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ __all__ = [
     "scope",
     "tenant",
 ]
+
+_logger = logging.getLogger("jwt_guard")
 
 
 class RoleHierarchy:
@@ -207,7 +210,7 @@ def tenant(*names: str, path: str | None = None) -> Requirement:
     Args:
         names: tenants allowed whatever the path says.
         path: the path parameter that holds a tenant, as in `tenant(path="tenant")` for a route
-            `/tenants/{tenant}/invoices`.
+            `/tenants/{tenant}/invoices`. A route without it lets nobody in, and the log says why.
     """
     if bool(names) == bool(path):
         raise TypeError("tenant() takes names, or the path parameter that holds one")
@@ -217,6 +220,8 @@ def tenant(*names: str, path: str | None = None) -> Requirement:
         allowed = names if path is None else (context.path_params.get(path),)
         if own is not None and own in allowed:
             return None
+        if path is not None and path not in context.path_params:
+            _logger.warning("refused: the route has no parameter %r, which holds a tenant", path)
         return Refusal(Reason.TENANT_MISMATCH)
 
     return Requirement(check, _call("tenant", names) if names else f"tenant(path={path!r})")

@@ -134,6 +134,13 @@ def test_F13_the_tenant_is_that_of_the_path(
     assert _check(requirement, path, tenant=own) == (None if met else Reason.TENANT_MISMATCH)
 
 
+def test_a_route_without_the_parameter_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
+    """For whoever mistyped it; callers are refused all the same."""
+    wanted = tenant(path="tennant")
+    assert _check(wanted, {"tenant": "acme"}, tenant="acme") is Reason.TENANT_MISMATCH
+    assert "no parameter 'tennant'" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("age", "met"), [(0, True), (299.9, True), (300, True), (300.1, False), (None, False)]
 )
