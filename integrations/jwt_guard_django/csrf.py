@@ -14,6 +14,9 @@ from jwt_guard.http import RequestView
 
 __all__ = ["checked", "exempt"]
 
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""Neither Django nor we ask for a proof then."""
+
 
 class _Check(CsrfViewMiddleware):
     """Answers the reason instead of a response, as REST framework's does."""
@@ -42,10 +45,12 @@ def checked(
 def exempt(request: Any, outcome: Outcome) -> None:
     """Spare a verified caller Django's own check, where it would protect nobody else.
 
-    No browser adds a bearer token by itself, and who comes with our cookie has shown a proof. That
-    does not speak for a session of Django's which comes along.
+    No browser adds a bearer token by itself, and who comes with our cookie to change something has
+    shown a proof. That does not speak for a session of Django's which comes along.
     """
-    if outcome.proof is None or settings.SESSION_COOKIE_NAME not in request.COOKIES:
+    if outcome.proof is None or (
+        request.method not in _SAFE and settings.SESSION_COOKIE_NAME not in request.COOKIES
+    ):
         request._dont_enforce_csrf_checks = True
 
 

@@ -6,13 +6,16 @@ from urllib.parse import quote
 import pytest
 from asgiref.sync import SyncToAsync
 from django.http import HttpRequest, HttpResponse
-from django.test import AsyncClient, Client
+from django.test import AsyncClient, Client, RequestFactory
 from pytest_django import Settings
 
 from jwt_guard import Principal, Reason, Refusal
 from jwt_guard.audit.observer import LogObserver
+from jwt_guard.credentials.csrf import Proof
+from jwt_guard.guard import Outcome
 from jwt_guard.http import RequestView
 from jwt_guard_django import get_guard, public
+from jwt_guard_django.csrf import exempt
 from jwt_guard_django.marks import said_by
 from tests.adapters.django.conftest import Bearer, Send
 
@@ -281,6 +284,13 @@ class TestCookies:
         both = f"{cookie}; sessionid=x"
         expected = 403 if protected else 200
         assert send("POST", "/plain", headers, cookies=both).status_code == expected
+
+    def test_spare_no_request_that_showed_nothing(self, rf: RequestFactory) -> None:
+        """Not one that changed nothing when it was asked, should somebody change its method."""
+        for method, spared in (("GET", False), ("POST", True)):
+            request = rf.generic(method, "/plain")
+            exempt(request, Outcome(proof=Proof.GIVEN))
+            assert hasattr(request, "_dont_enforce_csrf_checks") is spared
 
     @pytest.mark.parametrize("proof", PROOFS)
     def test_need_it_in_exempt_views(self, send: Send, cookie: str, proof: str) -> None:
