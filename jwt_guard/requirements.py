@@ -8,6 +8,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -221,10 +222,16 @@ def tenant(*names: str, path: str | None = None) -> Requirement:
         if own is not None and own in allowed:
             return None
         if path is not None and path not in context.path_params:
-            _logger.warning("refused: the route has no parameter %r, which holds a tenant", path)
+            _tell_missing(path)
         return Refusal(Reason.TENANT_MISMATCH)
 
     return Requirement(check, _call("tenant", names) if names else f"tenant(path={path!r})")
+
+
+@cache
+def _tell_missing(parameter: str) -> None:
+    """Once for each name, for it is the same mistake at every request."""
+    _logger.warning("a route has no parameter %r, where tenant() looks for a tenant", parameter)
 
 
 def fresh(*, minutes: float = 0, seconds: float = 0) -> Requirement:

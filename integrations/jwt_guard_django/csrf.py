@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.middleware.csrf import CsrfViewMiddleware
 
@@ -13,9 +12,6 @@ from jwt_guard.guard import Guard, Outcome
 from jwt_guard.http import RequestView
 
 __all__ = ["checked", "exempt"]
-
-_SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
-"""Neither Django nor we ask for a proof then."""
 
 
 class _Check(CsrfViewMiddleware):
@@ -43,14 +39,8 @@ def checked(
 
 
 def exempt(request: Any, outcome: Outcome) -> None:
-    """Spare a verified caller Django's own check, where it would protect nobody else.
-
-    No browser adds a bearer token by itself, and who comes with our cookie to change something has
-    shown a proof. That does not speak for a session of Django's which comes along.
-    """
-    if outcome.proof is None or (
-        request.method not in _SAFE and settings.SESSION_COOKIE_NAME not in request.COOKIES
-    ):
+    """Spare a request that a bearer token authenticates: no browser adds one by itself."""
+    if outcome.principal is not None and outcome.proof is None:
         request._dont_enforce_csrf_checks = True
 
 

@@ -41,6 +41,8 @@ class Watch:
     def preprocess(self, *context: Any) -> Any:
         """Stands for `Flask.preprocess_request`."""
         current = current_request()
+        if current.method == "OPTIONS" and _is_preflight(current):
+            return self._app.make_default_options_response()
         memo = memo_of(current, self._guards)
         rules = self._rules(current, memo)
         if not rules:
@@ -54,8 +56,6 @@ class Watch:
 
     def _rules(self, current: Request, memo: Memo) -> list[Rule]:
         """What the matched view asks; where it says nothing, what the guards ask of everybody."""
-        if current.method == "OPTIONS" and _is_preflight(current):
-            return []
         endpoint = current.endpoint
         view = self._app.view_functions.get(endpoint) if endpoint else None
         known, rules = self._known.get(endpoint, _NO_VIEW)
@@ -73,9 +73,10 @@ class Watch:
 
 
 def _is_preflight(current: Request) -> bool:
-    """Whether a browser asks what pages of other origins may send, and Flask itself answers.
+    """Whether a browser asks what pages of other origins may send, and no view answers.
 
-    Such a question never bears credentials (Fetch, section 4.8), and no view is called for it.
+    Such a question never bears credentials (Fetch, section 4.8). Nothing but Flask's own answer is
+    given: hooks before a request may look things up, which only callers may have them do.
     """
     answers = getattr(current.url_rule, "provide_automatic_options", False)
     names = "Origin", "Access-Control-Request-Method"

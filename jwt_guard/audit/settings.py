@@ -45,7 +45,7 @@ def _sink(value: Any) -> str:
         kinds = ", ".join(f"{name}:" for name in sorted(_VOLATILE))
         raise Mistake(
             f"begins with {kind[0]}:, which is no kind of sink",
-            f"write a file's path alone, or one of {kinds}, or a SQL URL",
+            f"write a path (as ./name), one of {kinds}, or a SQL URL",
         )
     return sink
 

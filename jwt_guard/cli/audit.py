@@ -188,7 +188,7 @@ def _interrupted() -> Event:
 def search(log: Log, query: Query, as_json_: bool, limit: int | None, reveal: bool) -> None:
     """Show all records that match.
 
-    Exit status: 0 when there are some, 1 when there is none, 2 when there is no such log.
+    Exit status: 0 when there are some, 1 when there is none, 2 when there is no such file.
     """
     bad: list[Place] = []
     found = 0
@@ -225,7 +225,7 @@ def _revealer(log: Log) -> Callable[[str], str]:
 def verify(log: Log, as_json_: bool, public_key: Path | None, expect: str | None) -> None:
     """Verify that no record was changed, removed, inserted, reordered or cut off.
 
-    Exit status: 0 when all is as it was written, 1 when not, 2 when there is no such log.
+    Exit status: 0 when all is as it was written, 1 when not, 2 when there is no such file.
     """
     log.must_exist()
     seals = _seals(public_key or log.kept.public_keys)
@@ -295,7 +295,7 @@ def _readable(report: Report, took: float) -> str:
 def scan(log: Log, query: Query, as_json_: bool, disable: tuple[str, ...]) -> None:
     """Judge the log afterwards, by the rules that also run in the application.
 
-    Exit status: 0 when nothing looks wrong, 1 when something does, 2 when there is no such log.
+    Exit status: 0 when nothing looks wrong, 1 when something does, 2 when there is no such file.
     """
     suite = log.builder.suite(disable)
     bad: list[Place] = []

@@ -523,7 +523,7 @@ def test_keys_that_are_not_there_are_told_with_where_to_put_them(
         (
             configuration(audit={"sink": "ecs:kafka:foo"}),
             "begins with kafka:, which is no kind of sink",
-            "write a file's path alone, or one of logging:, otel:, python:, syslog:, or a SQL URL",
+            "write a path (as ./name), one of logging:, otel:, python:, syslog:, or a SQL URL",
         ),
     ],
 )

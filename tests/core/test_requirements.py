@@ -137,8 +137,9 @@ def test_F13_the_tenant_is_that_of_the_path(
 def test_a_route_without_the_parameter_is_told_of(caplog: pytest.LogCaptureFixture) -> None:
     """For whoever mistyped it; callers are refused all the same."""
     wanted = tenant(path="tennant")
-    assert _check(wanted, {"tenant": "acme"}, tenant="acme") is Reason.TENANT_MISMATCH
-    assert "no parameter 'tennant'" in caplog.text
+    for _ in range(2):
+        assert _check(wanted, {"tenant": "acme"}, tenant="acme") is Reason.TENANT_MISMATCH
+    assert caplog.text.count("no parameter 'tennant'") == 1
 
 
 @pytest.mark.parametrize(

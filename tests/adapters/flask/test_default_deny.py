@@ -65,6 +65,10 @@ def test_a_preflight_needs_no_token(app: Flask, client: FlaskClient) -> None:
     def own() -> str:
         return "own"
 
+    @app.before_request
+    def look_up() -> str:
+        return "for callers only"
+
     answer = client.options("/plain", headers=PREFLIGHT)
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == "https://page.example"
