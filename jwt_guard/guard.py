@@ -330,15 +330,14 @@ class Guard:
     def _credential(self, view: RequestView) -> tuple[str | bytes, bool]:
         """The token of a request, and whether it stood in our cookie."""
         token = bearer_token(view)
-        if self.cookies is not None:
-            sealed = self.cookies.access_token(view)
-            if sealed is not None and token is not None:
-                raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
-            if sealed is not None:
-                return sealed, True
-        if token is None:
-            raise Refusal(Reason.TOKEN_MISSING)
-        return token, False
+        sealed = self.cookies.access_token(view) if self.cookies is not None else None
+        if token is not None and sealed is not None:
+            raise Refusal(Reason.CREDENTIALS_AMBIGUOUS)
+        if token is not None:
+            return token, False
+        if sealed is not None:
+            return sealed, True
+        raise Refusal(Reason.TOKEN_MISSING)
 
     def _proof(self, view: RequestView, principal: Principal, own_csrf: bool) -> Proof:
         """What a request with a cookie shows of being meant.

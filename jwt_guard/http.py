@@ -166,7 +166,7 @@ class WsgiView:
 
     def header(self, name: str) -> list[str]:
         """See `RequestView`. A server joins repeated headers into one value with commas."""
-        value = self.environ.get(_WSGI_NAMES.get(name) or _wsgi_name(name))
+        value = self.environ.get(_wsgi_name(name))
         return [] if value is None else [str(value)]
 
 
@@ -179,7 +179,10 @@ _WSGI_NAMES = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH
 
 
 def _wsgi_name(name: str) -> str:
-    return _WSGI_NAMES.setdefault(name, "HTTP_" + name.upper().replace("-", "_"))
+    known = _WSGI_NAMES.get(name)
+    if known is None:
+        known = _WSGI_NAMES[name] = "HTTP_" + name.upper().replace("-", "_")
+    return known
 
 
 def cookies_of(view: RequestView) -> dict[str, list[str]]:

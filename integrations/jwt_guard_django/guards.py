@@ -22,6 +22,7 @@ from jwt_guard.guard import Guard
 from jwt_guard.marks import Rule
 from jwt_guard.principal import Principal
 from jwt_guard.routes import PathList
+from jwt_guard.stores.opening import is_djangos
 from jwt_guard.stores.protocol import Store, UnusableStore
 
 __all__ = ["UserOf", "default_rules", "get_guard", "guards", "open_paths", "user_of"]
@@ -114,7 +115,7 @@ def _guard(source: Any) -> Guard:
 
 def _opened_store(config: Config) -> Store:
     """The store that a configuration names, which may be one of the project's databases."""
-    if not config.store.url.startswith("django:"):
+    if not is_djangos(config.store.url):
         return opened_store(config)
     from jwt_guard_django.store import DjangoStore  # models wait for the apps to be ready
 

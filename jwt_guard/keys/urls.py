@@ -31,7 +31,7 @@ def is_loopback_http(url: str) -> bool:
 def is_http_elsewhere(url: str) -> bool:
     """Whether it is an http URL of another host."""
     scheme, host = _parts(url)
-    return scheme == "http" and bool(host) and host not in _LOOPBACK_NAMES
+    return scheme == "http" and bool(host) and not is_loopback_http(url)
 
 
 def _parts(url: str) -> tuple[str, str | None]:
