@@ -169,6 +169,12 @@ def lenient(request: pytest.FixtureRequest, make_client: Any) -> Iterator[Api]:
     yield from _api(request.param, make_client)
 
 
+@pytest.fixture(params=_variants(["all"], unison=False))
+def strict_alone(request: pytest.FixtureRequest, make_client: Any) -> Iterator[Api]:
+    """As `strict`, but never in unison: for what only some frameworks answer themselves."""
+    yield from _api(request.param, make_client)
+
+
 @pytest.fixture(params=_variants(["marked"], unison=False))
 def alone(request: pytest.FixtureRequest, make_client: Any) -> Iterator[Api]:
     """As `lenient`, but never in unison: for what routers are free to see in different ways."""

@@ -135,6 +135,23 @@ def test_H7_other_methods_reach_no_marked_handler(alone: Api, method: str) -> No
     assert not alone.request(method, "/me", [("Authorization", "Bearer x")]).reached
 
 
+@pytest.mark.parametrize("path", ["/plain", "/me", "/reports", "/acts", "/unknown"])
+@pytest.mark.parametrize("token", [None, "x"], ids=["none", "bad"])
+def test_H7_a_strangers_preflight_reaches_no_handler(
+    strict_alone: Api, path: str, token: str | None
+) -> None:
+    """It is refused, or gets an answer of the framework's own that holds nothing."""
+    headers = [("Origin", "https://page.example"), ("Access-Control-Request-Method", "GET")]
+    if token is not None:
+        headers.append(("Authorization", f"Bearer {token}"))
+    response = strict_alone.request("OPTIONS", path, headers)
+    assert not response.reached
+    if response.refused:
+        refused(response, NO_TOKEN if token is None else INVALID_TOKEN)
+    else:
+        assert (response.status, response.body) == (200, b"")
+
+
 @pytest.mark.parametrize(
     "name", ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "_method"]
 )

@@ -4,11 +4,15 @@ import pytest
 from flask import Blueprint, Flask, Response, abort, g
 from flask.testing import FlaskClient
 from flask.views import MethodView
+from hypothesis import given
+from hypothesis import strategies as st
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from jwt_guard import Guard, Reason, Refusal, role
 from jwt_guard_flask import JWTGuard, public, require
-from tests.adapters.flask.conftest import Bearer
+from tests.adapters.flask.conftest import Bearer, make_guard
+
+GUARD = make_guard("property")
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +83,29 @@ def test_a_preflight_needs_no_token(app: Flask, client: FlaskClient) -> None:
     assert client.options("/nowhere", headers=PREFLIGHT).status_code == 401
     assert client.options("/own", headers=PREFLIGHT).status_code == 401
     assert client.get("/plain", headers=PREFLIGHT).status_code == 401
+
+
+FIELDS = st.dictionaries(
+    st.sampled_from([*PREFLIGHT, "Authorization", "X-HTTP-Method-Override"]),
+    st.text(st.characters(codec="latin-1", exclude_categories=["Cc"]), max_size=30)
+    | st.sampled_from(["null", "POST", "Bearer x"]),
+)
+
+
+@given(path=st.sampled_from(["/plain", "/files/", "/nowhere", "//plain"]), fields=FIELDS)
+def test_nothing_that_asks_for_options_gets_further(path: str, fields: dict[str, str]) -> None:
+    """Whatever a stranger says of it: a refusal, or the names of the methods."""
+    app = Flask(__name__)
+    JWTGuard(app, guard=GUARD)
+    app.add_url_rule("/plain", view_func=lambda: abort(500), endpoint="plain")
+    app.before_request(lambda: abort(500))
+    answer = app.test_client().open(path, method="OPTIONS", headers=fields)
+    if answer.status_code == 200:
+        assert answer.data == b""
+        assert PREFLIGHT.keys() <= fields.keys()
+    else:
+        assert answer.status_code in {400, 401}
+        assert answer.mimetype == "application/problem+json"
 
 
 @pytest.mark.parametrize("path", ["/public", "/open", "/files/app.js"])
